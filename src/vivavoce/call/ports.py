@@ -1,0 +1,237 @@
+"""The ports everything plugs into: Engine and its stages, Transport, and what they declare about themselves."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from vivavoce.audio.clip import Clip, Frame
+from vivavoce.session.effects import EngineEffect
+from vivavoce.session.signals import Mark, Signal
+
+# --- engine -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an engine does by itself.
+
+    speaks: it sends audio with its transcript, so the session neither cuts clauses nor asks for `Speak`.
+    prepares: it understands `Prepare` (speculation at a soft pause).
+    """
+
+    speaks: bool = False
+    prepares: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EngineNames:
+    """What answers, shown to every client so that nobody mistakes a modest stage for a large one."""
+
+    engine: str
+    llm: str
+    stt: str
+    tts: str
+    vad: str
+
+
+class EngineCall(Protocol):
+    """An engine's half of one call. Every method returns at once; work goes on in tasks that `close` ends."""
+
+    def hear(self, frame: Frame) -> Sequence[Signal]:
+        """Judge one frame of input; the probabilities come back now, before anything else is applied."""
+
+    def perform(self, effect: EngineEffect) -> None:
+        """Begin what the session asked for."""
+
+    async def close(self) -> None:
+        """Stop all work of this call and free what it held."""
+
+
+class Engine(Protocol):
+    """What answers: shared by all calls of a server."""
+
+    capabilities: Capabilities
+    names: EngineNames
+
+    async def start(self) -> None:
+        """Load models and start workers. Raises EngineError with a message that says what to do."""
+
+    def open(self, call_id: str, emit: Callable[[Signal], None]) -> EngineCall:
+        """Join a call; `emit` may be called from the event loop at any time until `close` returns."""
+
+    async def close(self) -> None:
+        """End workers and free models."""
+
+
+# --- stages of the cascade ----------------------------------------------------------------------------------------------
+
+
+class VoiceActivity(Protocol):
+    """Speech probability of one call's input. Synchronous and fast: it runs in the call's own task."""
+
+    def probabilities(self, frame: Frame) -> list[tuple[int, float]]:
+        """(end position in ticks, probability 0..1) for each model window completed by this frame, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """What a call is likely to be about, for stages that can be biased: words from instructions and tools."""
+
+    instructions: str = ""
+    tools: tuple[dict[str, Any], ...] = ()
+    keywords: tuple[str, ...] = ()
+    language: str = "en"
+
+
+class Utterance(Protocol):
+    """One stretch of speech on its way to text."""
+
+    def feed(self, clip: Clip) -> None:
+        """More audio, in order. Never blocks; resamples as needed."""
+
+    async def peek(self) -> str:
+        """The best reading of what was fed so far, without ending the utterance."""
+
+    async def finish(self) -> str:
+        """The final text, empty when nothing was recognised. Raises EngineError("stt", ...)."""
+
+    def cancel(self) -> None:
+        """Give up; frees the decoder. Harmless after `finish`."""
+
+
+class Listener(Protocol):
+    """A transcriber's half of one call: keeps what adapts to the speaker."""
+
+    def configure(self, hints: Hints) -> None:
+        """Bias recognition towards what this session talks about. Returns at once; takes effect when it is ready."""
+
+    def begin(self, on_partial: Callable[[str], None]) -> Utterance:
+        """Start an utterance. `on_partial` gets the best reading so far whenever it changes."""
+
+    def close(self) -> None:
+        """The call is over."""
+
+
+class Transcriber(Protocol):
+    """Speech to text, shared by all calls."""
+
+    name: str
+
+    async def start(self) -> None: ...
+
+    def open(self) -> Listener: ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ModelText:
+    """More text of the answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelToolCall:
+    """A piece of a tool call: the first piece of an `index` carries the name, later ones more of `arguments`."""
+
+    index: int
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelUsage:
+    """Tokens as the model counted them."""
+
+    input_tokens: int
+    output_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStop:
+    """Why the model stopped."""
+
+    reason: Literal["stop", "max_output_tokens", "content_filter"]
+
+
+ModelChunk = ModelText | ModelToolCall | ModelUsage | ModelStop
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A turn for a language model, in the words of the Chat Completions API.
+
+    messages: {"role": "system"|"user"|"assistant"|"tool", "content": ..., "tool_calls"?, "tool_call_id"?} dicts, oldest first;
+        the first is the system message when there are instructions.
+    tools: {"type": "function", "function": {"name", "description", "parameters"}} dicts.
+    tool_choice: "auto" | "none" | "required" | {"type": "function", "function": {"name": ...}}.
+    """
+
+    messages: tuple[dict[str, Any], ...]
+    tools: tuple[dict[str, Any], ...] = ()
+    tool_choice: Any = "auto"
+    parallel_tool_calls: bool = True
+    max_tokens: int | None = None
+
+
+class LanguageModel(Protocol):
+    """Text in, text and tool calls out."""
+
+    name: str
+
+    def stream(self, prompt: Prompt) -> AsyncIterator[ModelChunk]:
+        """Chunks of the answer. Closing the iterator cancels the request. Raises EngineError("llm", ...)."""
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """One clause to be spoken: speed 0.25..1.5, audio wanted as PCM16 at rate_hz."""
+
+    text: str
+    voice: str
+    speed: float
+    rate_hz: int
+    language: str = "en"
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """A piece of speech, at most 100 ms, with the marks that fall into it (positions from the clause's first sample)."""
+
+    clip: Clip
+    marks: tuple[Mark, ...] = field(default=())
+
+
+class Synthesizer(Protocol):
+    """Text to speech, shared by all calls."""
+
+    name: str
+
+    async def start(self) -> None: ...
+
+    def speak(self, speech: Speech) -> AsyncIterator[Spoken]:
+        """Pieces of speech in order. Closing the iterator cancels at once and frees the voice within 20 ms.
+
+        Raises EngineError("tts", ...).
+        """
+
+    async def close(self) -> None: ...
+
+
+# --- transport ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TransportCapabilities:
+    """paces_playback: it plays at the speed of sound and knows what was heard; a socket does not."""
+
+    paces_playback: bool = False
+
+
+Emit = Callable[[Signal], None]
+Closer = Callable[[], Awaitable[None]]

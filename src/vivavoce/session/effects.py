@@ -1,0 +1,169 @@
+"""Effects: what the session asks the world to do. The driver performs them in order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from vivavoce.audio.clip import Clip, Frame
+from vivavoce.protocol.items import InputItem
+from vivavoce.protocol.server_events import ServerEvent
+from vivavoce.protocol.sessions import SessionObject
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send an event to every attachment, or to one (errors and replies to `retrieve` go to their source only)."""
+
+    event: ServerEvent
+    to: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Where a piece of output belongs on the wire: one content part of one item of one response."""
+
+    response_id: str
+    item_id: str
+    output_index: int
+    content_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """Audio for the caller, at most 100 ms: a `response.output_audio.delta` on a socket, sound on a paced transport."""
+
+    part: Part
+    clip: Clip
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class FlushPlayback:
+    """Drop whatever of the item has not been heard yet; `heard_ms` is what the session knows was heard."""
+
+    item_id: str
+    heard_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Configure:
+    """The session's configuration is now this; engines build what depends on it (language models, voices)."""
+
+    session: SessionObject
+
+
+@dataclass(frozen=True, slots=True)
+class Hear:
+    """One frame of input audio, in order. Answered at once by the engine's voice activity stage."""
+
+    frame: Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """The caller began to speak: `lead` is the audio from the padded start up to now; `Hear` carries the rest."""
+
+    item_id: str
+    lead: tuple[Frame, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """The audio being listened to is not going to become an item."""
+
+    item_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Transcribe:
+    """This audio is now an item: say what was heard in it. Exactly one TranscriptFinished or TranscriptFailed answers."""
+
+    item_id: str
+    audio: tuple[Frame, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What an answer is to be made of: a snapshot, not a view.
+
+    `context` holds the items the model may see, oldest first. An `InputAudio` part whose transcript is not known yet names its
+    item; the engine resolves it from the `Transcribe` of the same id.
+    """
+
+    instructions: str
+    context: tuple[InputItem, ...]
+    tools: tuple[Any, ...]
+    tool_choice: Any
+    parallel_tool_calls: bool
+    max_output_tokens: int | None
+    speaks: bool
+    voice: str
+    speed: float
+    rate_hz: int
+
+
+@dataclass(frozen=True, slots=True)
+class Generate:
+    """Answer. Signals that belong to it carry `generation`."""
+
+    generation: str
+    response_id: str
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Prepare:
+    """Answer on the strength of what was heard of `item_id` so far, which may be withdrawn by `Cancel`.
+
+    The engine first says `Prepared` with the words it took the caller to have said.
+    """
+
+    generation: str
+    item_id: str
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Speak:
+    """Say one clause. Answered by AudioOut (in order) and ClauseSpoken, or EngineFailed."""
+
+    generation: str
+    clause: int
+    text: str
+    voice: str
+    speed: float
+    rate_hz: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Stop work on a generation; nothing it still says is waited for."""
+
+    generation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hangup:
+    """Close every attachment and end the call. `code` is a WebSocket close code."""
+
+    code: int
+    reason: str
+
+
+Effect = (
+    Send
+    | Play
+    | FlushPlayback
+    | Configure
+    | Hear
+    | Listen
+    | Forget
+    | Transcribe
+    | Generate
+    | Prepare
+    | Speak
+    | Cancel
+    | Hangup
+)
+EngineEffect = Configure | Listen | Forget | Transcribe | Generate | Prepare | Speak | Cancel
