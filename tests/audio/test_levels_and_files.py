@@ -1,0 +1,68 @@
+import wave
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.audio.signals import tone
+from vivavoce.audio.clip import Clip
+from vivavoce.audio.codec import AudioError
+from vivavoce.audio.frames import split
+from vivavoce.audio.levels import FLOOR_DBFS, is_silent, peak_dbfs, rms_dbfs
+from vivavoce.audio.wav import mix_stereo, read_wav, write_wav
+
+
+def test_levels_of_a_sine() -> None:
+    clip = tone(440, 16_000, amplitude=0.1)
+    assert peak_dbfs(clip) == pytest.approx(-20, abs=0.05)
+    assert rms_dbfs(clip) == pytest.approx(-23, abs=0.05)
+    assert not is_silent(clip)
+    assert is_silent(clip, threshold_dbfs=-19)
+
+
+@pytest.mark.parametrize("clip", [Clip(b"", 8_000), Clip(bytes(100), 8_000)])
+def test_silence_has_a_finite_level(clip: Clip) -> None:
+    assert rms_dbfs(clip) == peak_dbfs(clip) == FLOOR_DBFS
+    assert is_silent(clip)
+
+
+def test_the_most_negative_sample_is_full_scale() -> None:
+    assert peak_dbfs(Clip(b"\x00\x80", 8_000)) == 0
+    assert rms_dbfs(Clip(b"\x00\x80" * 50, 8_000)) == 0
+
+
+def test_mono_and_stereo_files_come_back(tmp_path: Path) -> None:
+    left, right = tone(440, 24_000, 120), tone(880, 24_000, 70)
+    write_wav(tmp_path / "mono.wav", left)
+    assert read_wav(tmp_path / "mono.wav") == (left,)
+    write_wav(tmp_path / "call.wav", left, right)
+    padded = Clip(right.pcm + bytes(len(left.pcm) - len(right.pcm)), 24_000)
+    assert read_wav(tmp_path / "call.wav") == (left, padded)
+
+
+def test_mixing_interleaves_and_pads() -> None:
+    assert mix_stereo(Clip(b"\1\0", 8_000), Clip(b"\2\0\3\0", 8_000)) == b"\1\0\2\0\0\0\3\0"
+    with pytest.raises(AudioError, match="8000, 16000 Hz"):
+        mix_stereo(Clip(b"", 8_000), Clip(b"", 16_000))
+
+
+def test_files_that_are_not_16_bit_wav_are_named(tmp_path: Path) -> None:
+    (tmp_path / "noise.wav").write_bytes(b"RIFFnot really")
+    with pytest.raises(AudioError, match=r"noise\.wav is not a PCM WAV file"):
+        read_wav(tmp_path / "noise.wav")
+    with wave.open(str(tmp_path / "small.wav"), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(1)
+        file.setframerate(8_000)
+        file.writeframes(b"\x80" * 10)
+    with pytest.raises(AudioError, match="8-bit samples, expected 16-bit"):
+        read_wav(tmp_path / "small.wav")
+
+
+@given(count=st.integers(0, 5000), rate_hz=st.sampled_from([8_000, 24_000]), max_ms=st.integers(1, 120))
+def test_split_loses_nothing(count: int, rate_hz: int, max_ms: int) -> None:
+    clip = Clip(bytes(range(250)) * (count // 125) + bytes(2 * (count % 125)), rate_hz)
+    pieces = list(split(clip, max_ms))
+    assert b"".join(piece.pcm for piece in pieces) == clip.pcm
+    assert all(0 < piece.ticks <= max_ms * 48 for piece in pieces)
