@@ -54,7 +54,7 @@ class ConversationItemCreate(
     """`previous_item_id`: absent appends, `root` puts first, an id puts after it."""
 
     event_id: EventId | None = None
-    previous_item_id: str | None = None
+    previous_item_id: ItemId | None = None
     item: Item
 
 
@@ -90,7 +90,7 @@ class ResponseCreate(Struct, tag_field="type", tag="response.create", frozen=Tru
 
 class ResponseCancel(Struct, tag_field="type", tag="response.cancel", frozen=True, kw_only=True):
     event_id: EventId | None = None
-    response_id: str | None = None
+    response_id: ItemId | None = None
 
 
 ClientEvent = (

@@ -27,7 +27,14 @@ MAX_NESTING: Final = 128
 """Levels of objects and arrays in one event. Deeper ones could be read but not be written back from a deep
 stack."""
 
+_TOO_DEEP: Final = f"it is nested more than {MAX_NESTING} levels deep"
 _DECODER: Final = msgspec.json.Decoder(ClientEvent)
+# Events that are right as soon as they decode; nearly all of the traffic is appended audio.
+_PLAIN: Final = frozenset(CLIENT_EVENT_TYPES.values()) - {
+    ConversationItemCreate,
+    ResponseCreate,
+    SessionUpdate,
+}
 _WHOLE_NUMBERS: Final = ("content_index", "audio_end_ms")
 
 
@@ -38,13 +45,13 @@ def decode_client_event(data: bytes | str | memoryview) -> ClientEvent:
         event: ClientEvent = _DECODER.decode(data)
     except (ValueError, RecursionError):
         return read_client_event(parse_object(data))
-    if isinstance(event, ConversationItemCreate):
-        try:
-            check_item(event.item, "item")
-        except ClientError as error:
-            error.event_id = event.event_id
-            raise
-    _check_nesting(event)
+    if type(event) in _PLAIN:
+        return event
+    try:
+        _check(event)
+    except ClientError as error:
+        error.event_id = event.event_id
+        raise
     return event
 
 
@@ -55,7 +62,7 @@ def parse_object(data: bytes | str | memoryview) -> dict[str, Any]:
     except UnicodeError:
         raise errors.invalid_json("it is not valid UTF-8.") from None
     except RecursionError:
-        raise errors.invalid_json(f"it is nested more than {MAX_NESTING} levels deep.") from None
+        raise errors.invalid_json(f"{_TOO_DEEP}.") from None
     except ValueError as error:
         raise errors.invalid_json(f"{error}.") from None
     if not isinstance(raw, dict):
@@ -88,9 +95,12 @@ def _read(raw: dict[str, Any]) -> ClientEvent:
     wanted = CLIENT_EVENT_TYPES.get(event_type)
     if wanted is None:
         raise errors.unknown_event_type(event_type, list(CLIENT_EVENT_TYPES))
+    for key, value in raw.items():  # before anything below could run out of stack over it
+        if _deeper_than(value, MAX_NESTING):
+            raise errors.invalid_because(key[:64], _TOO_DEEP)
     prepared = dict(raw)
-    if wanted is ConversationItemCreate:
-        prepared["item"] = prepare_item(raw.get("item"))
+    if wanted is ConversationItemCreate and "item" in raw:
+        prepared["item"] = prepare_item(raw["item"])
     for name in _WHOLE_NUMBERS:
         value = prepared.get(name)
         if isinstance(value, float) and value.is_integer():  # some JSON writers spell 400 as 400.0
@@ -99,14 +109,14 @@ def _read(raw: dict[str, Any]) -> ClientEvent:
         event: ClientEvent = msgspec.convert(prepared, wanted)
     except msgspec.ValidationError as error:
         raise refusal(error, prepared, wanted) from None
-    if isinstance(event, ConversationItemCreate):
-        check_item(event.item, "item")
-    _check_nesting(event)
+    _check(event)
     return event
 
 
-def _check_nesting(event: ClientEvent) -> None:
-    # Only what is kept raw can be deep.
+def _check(event: ClientEvent) -> None:
+    """What the types alone cannot refuse: parts that do not fit their item, free JSON that is nested too deep."""
+    if isinstance(event, ConversationItemCreate):
+        check_item(event.item, "item")
     free: Any
     match event:
         case SessionUpdate():
@@ -118,9 +128,7 @@ def _check_nesting(event: ClientEvent) -> None:
         case _:
             return
     if _deeper_than(free, MAX_NESTING):
-        error = errors.invalid_value(param, "a deeper one", f"at most {MAX_NESTING} levels of nesting")
-        error.event_id = event.event_id
-        raise error
+        raise errors.invalid_because(param, _TOO_DEEP)
 
 
 def _deeper_than(value: Any, limit: int) -> bool:

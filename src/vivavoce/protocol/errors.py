@@ -125,9 +125,14 @@ def invalid_value(param: str, value: object, expected: str) -> ClientError:
     )
 
 
+def invalid_because(param: str, reason: str) -> ClientError:
+    """A value that is wrong for a reason of its own; `reason` is a phrase."""
+    return ClientError("invalid_value", f"Invalid value for '{param}': {reason}.", param)
+
+
 def invalid_audio(reason: str) -> ClientError:
-    """Audio that is not base64, or not whole samples."""
-    return ClientError("invalid_value", f"Invalid value for 'audio': {reason}", "audio")
+    """Audio that is not base64, or not whole samples; `reason` is a phrase."""
+    return invalid_because("audio", reason)
 
 
 def _unsupported(value: str, supported: Sequence[Any]) -> str:

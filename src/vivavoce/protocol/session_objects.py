@@ -35,8 +35,7 @@ class Secret:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Secret) and other._value == self._value
 
-    def __hash__(self) -> int:
-        return hash(repr(self._value))
+    __hash__ = None  # type: ignore[assignment]
 
 
 # ------------------------------------------------------------------------------------------------------ audio
