@@ -1,6 +1,6 @@
 """The response object and what hangs on it: status, usage, rate limits, errors (protocol reference 2.4)."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -93,6 +93,7 @@ class ResponseObject(Struct, kw_only=True):
     audio: ResponseAudio = ResponseAudio()
     usage: Usage | None = None
     metadata: dict[str, str] | None = None
+    vivavoce: dict[str, Any] | UnsetType = UNSET
 
 
 class RateLimit(Struct, frozen=True, kw_only=True):

@@ -245,6 +245,7 @@ class VivavoceExtension(Struct, frozen=True, kw_only=True):
     """
 
     engine: str | UnsetType = UNSET
+    vad: str | UnsetType = UNSET
     llm: str | UnsetType = UNSET
     stt: str | UnsetType = UNSET
     tts: str | UnsetType = UNSET

@@ -8,7 +8,7 @@ from typing import Any
 from vivavoce.audio.clip import Clip, Frame
 from vivavoce.protocol.items import InputItem
 from vivavoce.protocol.server_events import ServerEvent
-from vivavoce.protocol.sessions import SessionObject
+from vivavoce.protocol.session_objects import SessionObject
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,178 @@
+"""The engine's half of a response: text into clauses, clauses into speech, in the order they were said.
+
+An answer may begin before its response exists (speculation at a soft pause). Then whatever it would tell the response is held
+back, and told when the response adopts it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from vivavoce.protocol.items import Phase
+from vivavoce.session.clauses import ClauseCutter
+from vivavoce.session.clock import TurnClock
+from vivavoce.session.effects import Request, Speak
+from vivavoce.session.outbox import Outbox
+from vivavoce.session.playback import Playback
+from vivavoce.session.response import Response
+from vivavoce.session.signals import AudioOut, ClauseSpoken, ResponseFinished, TextDelta, ToolCall
+
+Told = Callable[[Response, int], None]
+"""Something to tell the response at a time in milliseconds."""
+
+Progress = Literal["working", "waiting_for_lead", "over"]
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """Text to be spoken as one piece. `preamble` marks one that the session itself put in."""
+
+    text: str
+    preamble: bool = False
+
+
+class Answer:
+    """One generation, from `Generate` or `Prepare` to the last sound of its last clause."""
+
+    def __init__(
+        self, generation: str, request: Request, outbox: Outbox, playback: Playback, *, engine_speaks: bool
+    ) -> None:
+        self.generation = generation
+        self.request = request
+        self.response: Response | None = None
+        self.clock = TurnClock()
+        self.finished: ResponseFinished | None = None
+        self.text_sent = ""
+        self.audio_ticks = 0
+        self._outbox = outbox
+        self._playback = playback
+        self._direct = engine_speaks or not request.speaks
+        self._cutter = ClauseCutter()
+        self._queue: deque[Clause | ToolCall] = deque()
+        self._held: list[Told] = []
+        self._speaking: int | None = None
+        self._clauses = 0
+
+    # --- what the engine says -------------------------------------------------------------------------------------------
+
+    def text(self, signal: TextDelta, now_ms: int) -> None:
+        """More text of the answer."""
+        self.clock.mark("llm_first_token", now_ms)
+        if self._direct:
+            self._tell(lambda response, at: self._say(response, signal.text), now_ms)
+        else:
+            self._queue.extend(Clause(text) for text in self._cutter.push(signal.text))
+
+    def call(self, signal: ToolCall, now_ms: int, preamble: str | None) -> None:
+        """A tool call; where nothing was said before it, a preamble keeps the caller from hearing silence."""
+        self.clock.mark("llm_first_token", now_ms)
+        self._flush()
+        if preamble is not None:
+            self._queue.append(Clause(preamble, preamble=True))
+        self._queue.append(signal)
+
+    def audio(self, signal: AudioOut, now_ms: int) -> None:
+        """Sound of the clause being spoken; sound of any other clause is stale and dropped."""
+        if not self._direct and signal.clause != self._speaking:
+            return
+        self.clock.mark("first_audio", now_ms)
+        self._tell(lambda response, at: self._play(response, signal, at), now_ms)
+
+    def clause_spoken(self, signal: ClauseSpoken) -> None:
+        """The synthesizer is through with a clause."""
+        if signal.clause == self._speaking:
+            self._speaking = None
+
+    def finish(self, signal: ResponseFinished) -> None:
+        """The engine has nothing more to say."""
+        self._flush()
+        self.finished = signal
+
+    def say_filler(self, phrase: str) -> None:
+        """Say one phrase of the session's own, and nothing else: no engine is behind it but the synthesizer."""
+        self._queue.append(Clause(phrase, preamble=True))
+        self.finished = ResponseFinished(self.generation)
+
+    # --- what the session does with it ----------------------------------------------------------------------------------
+
+    @property
+    def silent_so_far(self) -> bool:
+        """Nothing was said and nothing is waiting to be said."""
+        return not self.text_sent and not self._queue and not self._held and self._speaking is None
+
+    @property
+    def waits_for_a_call(self) -> bool:
+        """A tool call stands behind clauses that are still to be spoken."""
+        return any(isinstance(entry, ToolCall) for entry in self._queue)
+
+    def adopt(self, response: Response, now_ms: int) -> None:
+        """From now on this is what the response says."""
+        self.response = response
+        held, self._held = self._held, []
+        for told in held:
+            told(response, now_ms)
+
+    def advance(self, now_ms: int, lead_limit_ms: int) -> Progress:
+        """Do whatever can be done now: speak the next clause, make the next call.
+
+        `lead_limit_ms` bounds how far ahead of the caller's ears speech is sent (0 = no bound). A tool call never waits for it.
+        """
+        while self._speaking is None and self._queue:
+            if self.response is None and (self._held or isinstance(self._queue[0], ToolCall)):
+                # Not adopted: one clause is prepared, and nothing with a side effect happens (architecture, Speculation).
+                return "working"
+            ahead = lead_limit_ms and self._playback.lead_ms(now_ms) >= lead_limit_ms
+            if ahead and not self.waits_for_a_call:
+                return "waiting_for_lead"
+            self._next(self._queue.popleft(), now_ms)
+        over = self._speaking is None and self.finished is not None and self.response is not None
+        return "over" if over else "working"
+
+    # --- inside ---------------------------------------------------------------------------------------------------------
+
+    def _flush(self) -> None:
+        self._queue.extend(Clause(text) for text in self._cutter.flush())
+
+    def _next(self, entry: Clause | ToolCall, now_ms: int) -> None:
+        if isinstance(entry, ToolCall):
+            self._tell(lambda response, at: self._call(response, entry), now_ms)
+            return
+        self.clock.mark("first_clause", now_ms)
+        self._speaking, self._clauses = self._clauses, self._clauses + 1
+        self._tell(lambda response, at: self._say(response, entry.text, entry.preamble), now_ms)
+        request = self.request
+        self._outbox.put(
+            Speak(self.generation, self._speaking, entry.text, request.voice, request.speed, request.rate_hz)
+        )
+
+    def _tell(self, told: Told, now_ms: int) -> None:
+        if self.response is None:
+            self._held.append(told)
+        else:
+            told(self.response, now_ms)
+
+    def _say(self, response: Response, text: str, preamble: bool = False) -> None:
+        self.text_sent += text
+        phase: Phase = "commentary"
+        item_id = response.message_id
+        if item_id is None:
+            item_id = response.begin_message(phase) if preamble else response.begin_message()
+        # The transcript delta of a clause always precedes its first audio.
+        response.say(text)
+        self._playback.say(item_id, text)
+
+    def _play(self, response: Response, signal: AudioOut, now_ms: int) -> None:
+        item_id = response.message_id or response.begin_message()
+        self.audio_ticks += signal.clip.ticks
+        response.play(signal.clip)
+        self._playback.play(item_id, signal.clip, signal.marks, now_ms)
+
+    def _call(self, response: Response, call: ToolCall) -> None:
+        if response.message_id is not None:
+            # Words before a call were a preamble, whoever found them (protocol reference 4.5).
+            self._playback.finish(response.message_id)
+            response.end_message("completed", "commentary")
+        response.call(call.name, call.arguments)

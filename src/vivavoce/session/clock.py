@@ -1,0 +1,34 @@
+"""The turn clock: when each stage of a turn was reached, in milliseconds of the call's clock."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Stage = Literal[
+    "speech_end",
+    "vad_stop",
+    "stt_final",
+    "created",
+    "llm_first_token",
+    "first_clause",
+    "first_audio",
+    "done",
+]
+
+
+class TurnClock:
+    """First times only: a stage that comes again does not move. Shown in `response.done` as `vivavoce.clock`."""
+
+    def __init__(self) -> None:
+        self.at_ms: dict[str, int] = {}
+
+    def mark(self, stage: Stage, now_ms: int) -> None:
+        """The stage was reached."""
+        self.at_ms.setdefault(stage, now_ms)
+
+    def since(self, origin_ms: int | None = None) -> dict[str, int]:
+        """All stages relative to the end of speech, or to the response's creation where nobody spoke."""
+        origin = (
+            self.at_ms.get("speech_end", self.at_ms.get("created", 0)) if origin_ms is None else origin_ms
+        )
+        return {stage: at - origin for stage, at in self.at_ms.items()}

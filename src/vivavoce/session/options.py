@@ -1,0 +1,32 @@
+"""What an operator can set about a session; a session keeps what it started with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vivavoce.session.usage import CountText, estimate_text_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOptions:
+    """Times in milliseconds unless the name says otherwise.
+
+    silence_duration_ms: the default a `server_vad` object without it gets.
+    soft_pause_ms: silence after which an answer is prepared ahead of the end of the turn; 0 switches speculation off.
+    output_lead_ms: how far ahead of the caller's ears speech is sent; 0 = without bound.
+    max_duration_s: the session's longest life (`session_expired`).
+    item_audio_s, call_audio_bytes, retrieved_audio_bytes: caps on audio kept per item, per call, and sent back per `retrieved`.
+    keep_response_create: keep one bare `response.create` that follows an unseen tool output (docs/adr/0004); False refuses it
+        as the upstream does.
+    count_text: tokens in a text, where the engine does not count itself.
+    """
+
+    silence_duration_ms: int = 500
+    soft_pause_ms: int = 200
+    output_lead_ms: int = 3000
+    max_duration_s: int = 3600
+    item_audio_s: int = 60
+    call_audio_bytes: int = 16_000_000
+    retrieved_audio_bytes: int = 512_000
+    keep_response_create: bool = True
+    count_text: CountText = estimate_text_tokens
