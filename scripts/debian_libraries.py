@@ -142,7 +142,7 @@ def missing_packages(package: str, options: Iterable[str]) -> list[str]:
 
 
 def unpack_as_user(deps: Path = DEPS) -> list[str]:
-    """Downloads and unpacks what is missing; `deps` appears whole or not at all. Returns the package names."""
+    """Downloads and unpacks what is missing; `deps` appears whole or not at all. Returns package names."""
     unfinished = deps.with_name(f"{deps.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)

@@ -33,6 +33,7 @@ RECORD = VENV / "vivavoce.json"
 REQUIREMENTS = ROOT / "requirements"
 SETS = ("runtime", "dev")
 LAST_LINES = 15
+PYTHON_VERSION = "{}.{}".format(*sys.version_info[:2])
 
 
 class SetUpFailed(Exception):
@@ -99,7 +100,7 @@ def wanted(package_set: str) -> dict[str, str]:
         "hatch": project["tool"]["hatch"],
     }
     return {
-        "environment": digest(REQUIREMENTS / "uv.txt"),
+        "environment": digest(REQUIREMENTS / "uv.txt", PYTHON_VERSION),
         "packages": package_set + " " + digest(REQUIREMENTS / f"{package_set}.txt"),
         "project": digest(json.dumps(built_from, sort_keys=True), ROOT / "src" / "vivavoce" / "__init__.py"),
         "models": digest(REQUIREMENTS / "models.toml"),
@@ -121,20 +122,20 @@ def environment_works() -> bool:
         return False
     if RECORD.exists() and not read_record():
         return False
-    version = "import sys; print('%d.%d' % sys.version_info[:2])"
+    version = "import pip, sys; print('%d.%d' % sys.version_info[:2])"
     process = subprocess.run([str(PYTHON), "-I", "-c", version], capture_output=True, text=True, check=False)
-    return process.returncode == 0 and process.stdout.strip() == "{}.{}".format(*sys.version_info[:2])
+    return process.returncode == 0 and process.stdout.strip() == PYTHON_VERSION
 
 
 def make_environment() -> None:
     """`.venv` with the pinned uv in it, fetched by pip and so from wherever pip is told to look."""
     if not environment_works():
         for module in ("venv", "ensurepip"):
-            if importlib.util.find_spec(module) is None:
-                version = "{}.{}".format(*sys.version_info[:2])
+            found = importlib.util.find_spec(module)
+            if found is None or found.origin is None:
                 raise SetUpFailed(
-                    f"the {module} module of Python {version} is missing: install python{version}-venv "
-                    f"(Debian, Ubuntu: apt install python{version}-venv)"
+                    f"the {module} module of Python {PYTHON_VERSION} is missing: install it "
+                    f"(Debian, Ubuntu: apt install python{PYTHON_VERSION}-venv)"
                 )
         run([sys.executable, "-I", "-m", "venv", "--clear", str(VENV)], "making .venv")
     uv = [

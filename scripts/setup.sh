@@ -20,7 +20,7 @@ for candidate in $candidates; do
 done
 
 found=$("${PYTHON:-python3}" -c 'import sys; print("Python %d.%d.%d" % sys.version_info[:3])' 2>/dev/null) ||
-    found='no working Python'
+    found='not there'
 echo "set-up: Python 3.11, 3.12 or 3.13 is needed, ${PYTHON:-python3} is $found:" \
     "install python3.13 and its venv module (Debian, Ubuntu: apt install python3 python3-venv)," \
     "or name one: make PYTHON=/path/to/python3.13" >&2
