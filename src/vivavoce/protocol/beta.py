@@ -223,7 +223,7 @@ def _response_create_in(event: Plain) -> Plain:
 
 
 def _item_create_in(event: Plain) -> Plain:
-    return event | {"item": _ga_item(event.get("item"))}
+    return event | {"item": _ga_item(event["item"])} if "item" in event else event
 
 
 _INWARDS: Final[dict[str, Callable[[Plain], Plain]]] = {

@@ -16,7 +16,7 @@ from msgspec import inspect
 from vivavoce.protocol import errors
 from vivavoce.protocol.errors import ClientError
 
-_TOKEN = re.compile(r"\.([A-Za-z_][A-Za-z0-9_]*)|\[(\d+|\.\.\.)\]")
+_TOKEN = re.compile(r"\.([A-Za-z_][A-Za-z0-9_]*)|\[(\d+)\]")
 _MISSING = re.compile(r"Object missing required field `([A-Za-z0-9_]+)`")
 _type_info = lru_cache(maxsize=64)(inspect.type_info)
 
@@ -29,9 +29,6 @@ def refusal(error: msgspec.ValidationError, raw: Any, wanted: Any, prefix: str =
         body, tail = str(error), "$`"
     path, value, kinds = prefix, raw, _flatten(_type_info(wanted))
     for name, index in _TOKEN.findall(tail):
-        if index == "...":  # inside a free-form dict msgspec does not name the key
-            value, kinds = None, []
-            break
         path = f"{path}[{index}]" if index else f"{path}.{name}".removeprefix(".")
         kinds = _below(kinds, value, name)
         value = _child(value, name, index)
