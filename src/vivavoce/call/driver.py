@@ -1,0 +1,360 @@
+"""The driver of a call: one inbox, one writer, no thread of its own.
+
+Whoever has something for the call (a socket's reader, an engine, a timer) puts it into the inbox; whoever finds the call idle runs
+it. Each entry is applied to the machine, the machine is drained, the effects are performed in order, then comes the next entry
+(house laws 1 and 2). Nothing here awaits, so nothing can interleave.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from vivavoce.audio.clip import Clip
+from vivavoce.audio.codec import encode_audio
+from vivavoce.audio.frames import split
+from vivavoce.call.ports import EngineCall
+from vivavoce.protocol import errors
+from vivavoce.protocol.client_events import ClientEvent, InputAudioBufferAppend
+from vivavoce.protocol.dialects import Dialect
+from vivavoce.protocol.errors import ClientError
+from vivavoce.protocol.responses import ErrorDetail
+from vivavoce.protocol.server_events import ErrorEvent, ResponseOutputAudioDelta, ServerEvent
+from vivavoce.protocol.session_objects import SessionObject
+from vivavoce.session.effects import Effect, FlushPlayback, Hangup, Hear, Play, Send
+from vivavoce.session.signals import Signal
+
+log = logging.getLogger("vivavoce.call")
+
+FRAME_MS = 100
+"""Input audio is applied in frames of at most this length; between them others get their turn."""
+BACKLOG = 64
+"""Entries in the inbox above which a socket is no longer read: on a WebSocket nothing is dropped, the sender waits."""
+LARGEST_APPEND_BYTES = 15 * 1024 * 1024
+"""Decoded audio in one append (protocol reference 4.20)."""
+
+
+class Machine(Protocol):
+    """What the driver knows of a session: its verbs (see session/session.py)."""
+
+    config: SessionObject
+
+    def attach(self, source: str, now_ms: int) -> None: ...
+    def detached(self, source: str, now_ms: int) -> None: ...
+    def receive(self, event: ClientEvent, source: str, now_ms: int) -> None: ...
+    def refuse(self, error: ClientError, source: str) -> None: ...
+    def read_audio(self, event: InputAudioBufferAppend) -> Clip: ...
+    def receive_audio(self, clip: Clip, now_ms: int) -> None: ...
+    def signal(self, signal: Signal, now_ms: int) -> None: ...
+    def tick(self, now_ms: int) -> None: ...
+    def next_deadline(self) -> int | None: ...
+    def drain(self) -> list[Effect]: ...
+
+
+class Attachment(Protocol):
+    """A connection to the call: events in its own dialect, whole frames."""
+
+    id: str
+    dialect: Dialect
+
+    def write(self, frame: bytes) -> None:
+        """Queue a frame; never blocks."""
+
+    def hang_up(self, code: int, reason: str) -> None:
+        """Close once what was queued before is written."""
+
+
+class Observer(Protocol):
+    """Sees every input before it is applied and every effect after: journals, traces and logs hang here."""
+
+    def __call__(self, what: object, now_ms: int) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A frame from an attachment, as it came."""
+
+    source: str
+    data: bytes | str
+
+
+@dataclass(frozen=True, slots=True)
+class Arriving:
+    """Audio that is applied frame by frame."""
+
+    clips: Iterator[Clip]
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """An attachment is there."""
+
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """An attachment is gone."""
+
+    source: str
+
+
+class Tick:
+    """A deadline may be due."""
+
+
+TICK = Tick()
+Entry = Received | Arriving | Joined | Left | Tick | Signal
+
+
+class Call:
+    """One live call. Made on the event loop that it lives on; `closed` is done when it is over."""
+
+    def __init__(
+        self,
+        call_id: str,
+        machine: Machine,
+        open_engine: Callable[[Callable[[Signal], None]], EngineCall],
+        new_event_id: Callable[[], str],
+        observe: Observer | None = None,
+    ) -> None:
+        self.id = call_id
+        self.machine = machine
+        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._attachments: dict[str, Attachment] = {}
+        self._inbox: deque[Entry] = deque()
+        self._running = False
+        self._room: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_ms: int | None = None
+        self._new_event_id = new_event_id
+        self._observe = observe
+        self._loop = asyncio.get_running_loop()
+        self._engine = open_engine(self.emit)
+        self._put(TICK)
+
+    # --- what the world says --------------------------------------------------------------------------------------------
+
+    def join(self, attachment: Attachment) -> None:
+        """Attach a connection."""
+        self._attachments[attachment.id] = attachment
+        self._put(Joined(attachment.id))
+
+    def receive(self, source: str, data: bytes | str) -> None:
+        """Take a frame from an attachment."""
+        self._put(Received(source, data))
+
+    def leave(self, source: str) -> None:
+        """A connection was closed by the other side."""
+        if self._attachments.pop(source, None) is not None:
+            self._put(Left(source))
+
+    def emit(self, signal: Signal) -> None:
+        """Take a signal from the engine."""
+        self._put(signal)
+
+    async def room(self) -> None:
+        """Wait until the inbox has room. A reader awaits this before it reads on."""
+        while len(self._inbox) > BACKLOG and not self.closed.done():
+            if self._room is None:
+                self._room = self._loop.create_future()
+            await self._room
+
+    def hang_up(self, code: int, reason: str) -> None:
+        """End the call from outside (the server shuts down)."""
+        if not self.closed.done():
+            self._hang_up(Hangup(code, reason))
+
+    async def finish(self) -> None:
+        """Free what the engine held. To be awaited once, after `closed`."""
+        await self._engine.close()
+
+    # --- the loop -------------------------------------------------------------------------------------------------------
+
+    def _put(self, entry: Entry) -> None:
+        self._inbox.append(entry)
+        if not self._running:
+            self._run()
+
+    def _run(self) -> None:
+        """Apply what is in the inbox, unless a long piece of audio asks to let others have their turn."""
+        if self._running:
+            return
+        self._running = True
+        try:
+            while self._inbox and not self.closed.done():
+                if self._apply(self._inbox.popleft()):
+                    self._loop.call_soon(self._run)
+                    break
+        except Exception:
+            log.exception("call %s: internal error", self.id)
+            self._fail()
+        finally:
+            self._running = False
+        self._arm()
+        if self._room is not None and len(self._inbox) <= BACKLOG:
+            self._room.set_result(None)
+            self._room = None
+
+    def _apply(self, entry: Entry) -> bool:
+        """Apply one entry and perform what follows from it; True when it has more to come."""
+        now_ms = self._now_ms()
+        if self._observe is not None:
+            self._observe(entry, now_ms)
+        more = False
+        match entry:
+            case Received():
+                more = self._read(entry, now_ms)
+            case Arriving():
+                more = self._hear(entry, now_ms)
+            case Joined():
+                self.machine.attach(entry.source, now_ms)
+            case Left():
+                self.machine.detached(entry.source, now_ms)
+            case Tick():
+                self.machine.tick(now_ms)
+            case _:
+                self.machine.signal(entry, now_ms)
+        self._perform_all(now_ms)
+        return more
+
+    def _read(self, received: Received, now_ms: int) -> bool:
+        """Decode a frame and apply it; a client's mistake is answered and changes nothing (house law 5)."""
+        attachment = self._attachments.get(received.source)
+        if attachment is None:
+            return False
+        try:
+            event = attachment.dialect.from_wire(received.data)
+            if type(event) is not InputAudioBufferAppend:
+                self.machine.receive(event, received.source, now_ms)
+                return False
+            clip = self.machine.read_audio(event)
+            if len(clip.pcm) > LARGEST_APPEND_BYTES:
+                error = errors.append_too_large(LARGEST_APPEND_BYTES)
+                error.event_id = event.event_id
+                raise error
+        except ClientError as error:
+            self.machine.refuse(error, received.source)
+            return False
+        return self._hear(Arriving(split(clip, FRAME_MS)), now_ms)
+
+    def _hear(self, arriving: Arriving, now_ms: int) -> bool:
+        """Apply one frame of audio; what is left goes back to the head of the inbox, before anything that came later."""
+        clip = next(arriving.clips, None)
+        if clip is None:
+            return False
+        self.machine.receive_audio(clip, now_ms)
+        rest = next(arriving.clips, None)
+        if rest is None:
+            return False
+        self._inbox.appendleft(Arriving(_chain(rest, arriving.clips)))
+        return True
+
+    def _perform_all(self, now_ms: int) -> None:
+        while effects := self.machine.drain():
+            heard: list[Signal] = []
+            for effect in effects:
+                if isinstance(effect, Hear):
+                    heard += self._engine.hear(effect.frame)
+                else:
+                    self._perform(effect)
+                if self._observe is not None:
+                    self._observe(effect, now_ms)
+            # Voice activity answers before the next entry, so that a commit right behind the audio sees the true state.
+            for signal in heard:
+                if self._observe is not None:
+                    self._observe(signal, now_ms)
+                self.machine.signal(signal, now_ms)
+
+    def _perform(self, effect: Effect) -> None:
+        match effect:
+            case Send():
+                self._send(effect.event, effect.to)
+            case Play():
+                self._play(effect)
+            case Hangup():
+                self._hang_up(effect)
+            case FlushPlayback() | Hear():
+                pass  # A socket's client plays by itself; only paced transports have something to flush.
+            case _:
+                self._engine.perform(effect)
+
+    def _send(self, event: ServerEvent, to: str | None) -> None:
+        """Encode once per dialect, write to whom it concerns."""
+        frames: dict[str, list[bytes]] = {}
+        for attachment in self._attachments.values():
+            if to is not None and attachment.id != to:
+                continue
+            dialect = attachment.dialect
+            if dialect.name not in frames:
+                frames[dialect.name] = dialect.to_wire(event)
+            for frame in frames[dialect.name]:
+                attachment.write(frame)
+
+    def _play(self, effect: Play) -> None:
+        part = effect.part
+        # The wire format follows from the rate the answer was asked for: 24 kHz is PCM, 8 kHz one of the G.711 laws.
+        wire = self.machine.config.audio.output.format.type
+        if effect.clip.rate_hz == 24_000:
+            wire = "audio/pcm"
+        event = ResponseOutputAudioDelta(
+            event_id=effect.event_id,
+            response_id=part.response_id,
+            item_id=part.item_id,
+            output_index=part.output_index,
+            content_index=part.content_index,
+            delta=encode_audio(effect.clip, wire),
+        )
+        self._send(event, None)
+
+    def _hang_up(self, effect: Hangup) -> None:
+        for attachment in self._attachments.values():
+            attachment.hang_up(effect.code, effect.reason)
+        self._end()
+
+    def _fail(self) -> None:
+        """A bug of ours: the call ends with `server_error`, and it alone."""
+        failure = errors.server_error()
+        detail = ErrorDetail(type=failure.type, code=failure.code, message=failure.message)
+        self._send(ErrorEvent(event_id=self._new_event_id(), error=detail), None)
+        self._hang_up(Hangup(1011, "server_error"))
+
+    def _end(self) -> None:
+        self._inbox.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if not self.closed.done():
+            self.closed.set_result(None)
+
+    # --- time -----------------------------------------------------------------------------------------------------------
+
+    def _now_ms(self) -> int:
+        return int(self._loop.time() * 1000)
+
+    def _arm(self) -> None:
+        """One timer, for the machine's next deadline; touched only when that has moved."""
+        if self.closed.done():
+            return
+        due = self.machine.next_deadline()
+        if due == self._timer_ms and self._timer is not None:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._timer_ms = due
+        if due is not None:
+            self._timer = self._loop.call_at(due / 1000, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._put(TICK)
+
+
+def _chain(first: Clip, rest: Iterator[Clip]) -> Iterator[Clip]:
+    yield first
+    yield from rest

@@ -1,0 +1,110 @@
+"""The live calls of a process, and how one is opened."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator
+
+from vivavoce.call.driver import Call, Observer
+from vivavoce.call.ports import Engine
+from vivavoce.call.settings import Settings
+from vivavoce.protocol.ids import IdSource
+from vivavoce.protocol.session_objects import (
+    AudioConfig,
+    AudioInputConfig,
+    ServerVad,
+    SessionObject,
+    VivavoceExtension,
+)
+from vivavoce.session.options import SessionOptions
+from vivavoce.session.session import RealtimeSession
+
+_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
+def new_call_id() -> str:
+    """`rtc_` and 21 base62 characters that nobody can guess."""
+    return "rtc_" + "".join(secrets.choice(_ALPHABET) for _ in range(21))
+
+
+def session_options(settings: Settings) -> SessionOptions:
+    """The part of the settings that a session goes by."""
+    given = settings.session
+    return SessionOptions(
+        silence_duration_ms=given.silence_duration_ms,
+        soft_pause_ms=given.soft_pause_ms,
+        output_lead_ms=given.output_lead_ms,
+        max_duration_s=given.max_duration_s,
+        item_audio_s=given.item_audio_s,
+        call_audio_bytes=given.call_audio_bytes,
+        retrieved_audio_bytes=given.retrieved_audio_bytes,
+        keep_response_create=given.keep_response_create,
+    )
+
+
+def opening_session(
+    settings: Settings, engine: Engine, session_id: str, model: str, now_s: float
+) -> SessionObject:
+    """The session as `session.created` shows it, every default filled in, with what really answers."""
+    names = engine.names
+    detection = ServerVad(silence_duration_ms=settings.session.silence_duration_ms)
+    return SessionObject(
+        id=session_id,
+        model=model,
+        instructions=settings.session.instructions,
+        expires_at=int(now_s) + settings.session.max_duration_s,
+        audio=AudioConfig(input=AudioInputConfig(turn_detection=detection)),
+        vivavoce=VivavoceExtension(
+            engine=names.engine, vad=names.vad, llm=names.llm, stt=names.stt, tts=names.tts
+        ),
+    )
+
+
+class Calls:
+    """Opens calls and knows those that live."""
+
+    def __init__(self, settings: Settings, engine: Engine) -> None:
+        self.settings = settings
+        self.engine = engine
+        self._live: dict[str, Call] = {}
+
+    def __len__(self) -> int:
+        return len(self._live)
+
+    def __iter__(self) -> Iterator[Call]:
+        return iter(list(self._live.values()))
+
+    def get(self, call_id: str) -> Call | None:
+        """A live call."""
+        return self._live.get(call_id)
+
+    def open(self, model: str, now_ms: int, observe: Observer | None = None) -> Call:
+        """Begin a conversation that answers as `model`, whatever the name."""
+        ids = IdSource(secrets.token_hex(16))
+        engine = self.engine
+        machine = RealtimeSession(
+            opening_session(self.settings, engine, ids.new("sess"), model, time.time()),
+            ids.new,
+            session_options(self.settings),
+            now_ms,
+            engine_speaks=engine.capabilities.speaks,
+            engine_prepares=engine.capabilities.prepares,
+        )
+        call_id = new_call_id()
+        call = Call(
+            call_id, machine, lambda emit: engine.open(call_id, emit), lambda: ids.new("event"), observe
+        )
+        self._live[call.id] = call
+        return call
+
+    async def close(self, call: Call) -> None:
+        """The call is over: forget it and free what it held."""
+        self._live.pop(call.id, None)
+        call.hang_up(1000, "")
+        await call.finish()
+
+    async def close_all(self, reason: str) -> None:
+        """Hang up every call (the server stops)."""
+        for call in self:
+            call.hang_up(1001, reason)

@@ -1,0 +1,203 @@
+"""Settings: one frozen, typed tree. Flags win over `VIVAVOCE_*` variables, those over `vivavoce.toml`, that over the defaults.
+
+Every key has one path in the file (`[llm] url`) and one variable (`VIVAVOCE_LLM__URL`; a single underscore does as well, so
+`VIVAVOCE_LLM_URL` and `VIVAVOCE_DATA_DIR` are the usual spellings). A call keeps the snapshot it started with.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Milliseconds = Annotated[int, Meta(ge=0, le=600_000)]
+EngineKind = Literal["cascade", "scripted"]
+
+
+class SettingsError(Exception):
+    """A setting that cannot be; the message names it, its place and what is expected."""
+
+
+class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the server listens. `port` 0 takes a free one. `max_frame_bytes` bounds one WebSocket message."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8000
+    max_frame_bytes: Annotated[int, Meta(ge=65_536)] = 21 * 1024 * 1024
+    max_unsent_bytes: Annotated[int, Meta(ge=65_536)] = 16 * 1024 * 1024
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What answers: the cascade (VAD, STT, LLM, TTS), or the scripted engine."""
+
+    kind: EngineKind = "cascade"
+
+
+class SessionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Defaults of every session (see session/options.py for what each means)."""
+
+    silence_duration_ms: Milliseconds = 500
+    soft_pause_ms: Milliseconds = 200
+    output_lead_ms: Milliseconds = 3000
+    max_duration_s: Annotated[int, Meta(ge=1, le=86_400)] = 3600
+    item_audio_s: Annotated[int, Meta(ge=1, le=3600)] = 60
+    call_audio_bytes: Annotated[int, Meta(ge=0)] = 16_000_000
+    retrieved_audio_bytes: Annotated[int, Meta(ge=0)] = 512_000
+    keep_response_create: bool = True
+    instructions: str = "You are a helpful voice assistant. Keep your answers short."
+
+
+class AuthSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """API keys a client may present. None at all means: loopback only, any bearer."""
+
+    keys: tuple[str, ...] = ()
+
+
+class VadSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`silero` where its model is there, `energy` as the floor that needs none."""
+
+    kind: Literal["silero", "energy"] = "silero"
+
+
+class SttSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Speech recognition. `workers` 0 means: as many as fit the machine. `keywords` are words it should expect."""
+
+    workers: Annotated[int, Meta(ge=0, le=64)] = 0
+    wait_ms: Milliseconds = 5000
+    keywords: tuple[str, ...] = ()
+
+
+class LlmSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The language model: an OpenAI-compatible endpoint, or (no url) the built-in brain."""
+
+    url: str = ""
+    model: str = ""
+    key: str = ""
+    first_token_ms: Milliseconds = 10_000
+    next_token_ms: Milliseconds = 10_000
+
+
+class TtsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Voices: `auto` is flite where it is installed, espeak-ng otherwise. `workers` 0: as many as fit the machine."""
+
+    kind: Literal["auto", "flite", "espeak"] = "auto"
+    workers: Annotated[int, Meta(ge=0, le=64)] = 0
+
+
+class ScriptedEngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The scripted engine: a script file, a constant transcript, each stage's delay, whether it runs Silero on the input."""
+
+    script: str = ""
+    transcript: str = "hello there"
+    answer: str = ""
+    stt_delay_ms: Milliseconds = 0
+    llm_delay_ms: Milliseconds = 0
+    tts_delay_ms: Milliseconds = 0
+    vad: Literal["energy", "silero"] = "energy"
+    speaks: bool = False
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole tree."""
+
+    server: ServerSettings = ServerSettings()
+    engine: EngineSettings = EngineSettings()
+    session: SessionSettings = SessionSettings()
+    auth: AuthSettings = AuthSettings()
+    vad: VadSettings = VadSettings()
+    stt: SttSettings = SttSettings()
+    llm: LlmSettings = LlmSettings()
+    tts: TtsSettings = TtsSettings()
+    scripted: ScriptedEngineSettings = ScriptedEngineSettings()
+    data_dir: str = "~/.local/share/vivavoce"
+
+    @property
+    def data_path(self) -> Path:
+        """The data folder, `~` expanded."""
+        return Path(self.data_dir).expanduser()
+
+
+PREFIX = "VIVAVOCE_"
+FILE = "vivavoce.toml"
+ELSEWHERE = {"VIVAVOCE_MODELS_DIR", "VIVAVOCE_DEPS_DIR"}
+"""Variables that start with our prefix and are read by somebody else (set-up)."""
+
+
+def load_settings(
+    flags: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] = os.environ,
+    path: Path | None = None,
+) -> Settings:
+    """Read the file (by default `vivavoce.toml` in the working folder, if there), the variables and the flags.
+
+    `flags` maps paths such as "server.port" to values; None values are flags that were not given. Raises SettingsError.
+    """
+    tree: dict[str, Any] = _read_file(path)
+    for name, value in sorted(environ.items()):
+        if name.startswith(PREFIX) and not name.startswith("VIVAVOCE_SETUP_") and name not in ELSEWHERE:
+            _put(tree, _path_of(name), value, name)
+    for key, value in (flags or {}).items():
+        if value is not None:
+            _put(tree, tuple(key.split(".")), value, f"--{key.rpartition('.')[2]}")
+    try:
+        return msgspec.convert(tree, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"settings: {error}") from None
+
+
+def variables() -> dict[str, str]:
+    """Every variable and the path it sets."""
+    return {_variable(path): ".".join(path) for path in _paths()}
+
+
+def _read_file(path: Path | None) -> dict[str, Any]:
+    chosen = path or Path(FILE)
+    if path is None and not chosen.is_file():
+        return {}
+    try:
+        return tomllib.loads(chosen.read_text("utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{chosen}: {error}") from None
+
+
+def _paths() -> list[tuple[str, ...]]:
+    paths: list[tuple[str, ...]] = []
+    for field in msgspec.structs.fields(Settings):
+        if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
+            paths += [(field.name, inner.name) for inner in msgspec.structs.fields(field.type)]
+        else:
+            paths.append((field.name,))
+    return paths
+
+
+def _variable(path: tuple[str, ...]) -> str:
+    return PREFIX + "__".join(path).upper()
+
+
+def _path_of(name: str) -> tuple[str, ...]:
+    for path in _paths():
+        if name in (_variable(path), PREFIX + "_".join(path).upper()):
+            return path
+    if name == "VIVAVOCE_API_KEYS":
+        return ("auth", "keys")
+    raise SettingsError(f"{name}: there is no such setting (see docs/settings.md)")
+
+
+def _put(tree: dict[str, Any], path: tuple[str, ...], value: Any, where: str) -> None:
+    branch = tree
+    for name in path[:-1]:
+        branch = branch.setdefault(name, {})
+        if not isinstance(branch, dict):
+            raise SettingsError(f"{where}: '{name}' is not a section")
+    if path[-1] == "keys" or path[-1] == "keywords":
+        value = (
+            [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        )
+    branch[path[-1]] = value

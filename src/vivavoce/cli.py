@@ -1,0 +1,73 @@
+"""The command line. Everything heavy is imported by the command that needs it, so that `--help` is there at once."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from vivavoce import __version__
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command; returns its exit code."""
+    parser = make_parser()
+    given = parser.parse_args(argv)
+    if given.command is None:
+        parser.print_help()
+        return 0
+    command: int = given.run(given)
+    return command
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """All commands and flags."""
+    parser = argparse.ArgumentParser(
+        prog="vivavoce",
+        description="The voice server that anyone can run: OpenAI's Realtime API on your own machine.",
+    )
+    parser.add_argument("--version", action="version", version=f"vivavoce {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    _add_serve(commands)
+    return parser
+
+
+def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    serve = commands.add_parser("serve", help="run the server")
+    serve.add_argument("--host", help="address to listen on (127.0.0.1)")
+    serve.add_argument("--port", type=int, help="port to listen on (8000; 0 takes a free one)")
+    serve.add_argument("--engine", choices=["cascade", "scripted"], help="what answers (cascade)")
+    serve.add_argument("--llm-url", help="an OpenAI-compatible endpoint, e.g. http://127.0.0.1:11434/v1")
+    serve.add_argument("--llm-model", help="the model to ask for there")
+    serve.add_argument("--script", help="a script file for the scripted engine")
+    serve.add_argument("--data-dir", help="where data is kept")
+    serve.add_argument("--log-level", choices=["debug", "info", "warning", "error"])
+    serve.add_argument("--config", type=Path, help="settings file (vivavoce.toml, where there is one)")
+    serve.set_defaults(run=run_serve)
+
+
+def run_serve(given: argparse.Namespace) -> int:
+    """`vivavoce serve`."""
+    from vivavoce.call.settings import SettingsError, load_settings
+    from vivavoce.server.run import serve
+
+    flags = {
+        "server.host": given.host,
+        "server.port": given.port,
+        "server.log_level": given.log_level,
+        "engine.kind": given.engine,
+        "llm.url": given.llm_url,
+        "llm.model": given.llm_model,
+        "scripted.script": given.script,
+        "data_dir": given.data_dir,
+    }
+    try:
+        settings = load_settings(flags, path=given.config)
+    except SettingsError as error:
+        print(f"vivavoce: {error}", file=sys.stderr)
+        return 2
+    return serve(settings)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,208 @@
+"""The scripted engine: voice activity by energy, constant transcripts, scripted answers, a tone for a voice.
+
+For tests, for outside clients that want a server that always does the same, and for measuring the server alone: every stage's
+delay can be set and is zero by default.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from array import array
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Literal
+
+from vivavoce.audio.clip import Clip, Frame, ms_to_ticks
+from vivavoce.audio.frames import split
+from vivavoce.call.ports import Capabilities, EngineCall, EngineNames, VoiceActivity
+from vivavoce.engines.cascade.vad import EnergyVoiceActivity, SileroModel
+from vivavoce.engines.scripted.script import Script, Step
+from vivavoce.protocol.items import FunctionCallOutputItem, InputAudio, InputItem, InputText, MessageItem
+from vivavoce.session.effects import Cancel, EngineEffect, Generate, Prepare, Request, Speak, Transcribe
+from vivavoce.session.signals import (
+    AudioOut,
+    ClauseSpoken,
+    EngineFailed,
+    Mark,
+    Prepared,
+    ResponseFinished,
+    Signal,
+    SpeechProbability,
+    TextDelta,
+    TokenUsage,
+    ToolCall,
+    TranscriptFinished,
+)
+
+TONE_HZ = 440
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptedSettings:
+    """Delays in milliseconds. `ms_per_char` is the length of the tone that stands for a character of speech.
+
+    `speaks` makes an engine that speaks by itself (audio with its transcript), as a relay or an end-to-end model does.
+    """
+
+    transcript: str = "hello there"
+    script: Script = field(default_factory=Script)
+    stt_delay_ms: int = 0
+    llm_delay_ms: int = 0
+    tts_delay_ms: int = 0
+    ms_per_char: int = 60
+    speaks: bool = False
+    prepares: bool = False
+    voice_activity: Literal["energy", "silero"] = "energy"
+
+
+class ScriptedEngine:
+    """Answers every call by the same script."""
+
+    def __init__(self, settings: ScriptedSettings) -> None:
+        self.settings = settings
+        self.capabilities = Capabilities(speaks=settings.speaks, prepares=settings.prepares)
+        self.names = EngineNames("scripted", "script", "constant transcript", "tone", settings.voice_activity)
+        self._model: SileroModel | None = None
+
+    async def start(self) -> None:
+        """Load the voice activity model, where one is wanted."""
+        if self.settings.voice_activity == "silero":
+            self._model = SileroModel()
+
+    def open(self, call_id: str, emit: Callable[[Signal], None]) -> EngineCall:
+        """Join a call."""
+        vad = self._model.open() if self._model else EnergyVoiceActivity()
+        return ScriptedCall(self.settings, vad, emit)
+
+    async def close(self) -> None:
+        """Nothing to free."""
+
+
+class ScriptedCall:
+    """One call's half of the scripted engine."""
+
+    def __init__(
+        self, settings: ScriptedSettings, vad: VoiceActivity, emit: Callable[[Signal], None]
+    ) -> None:
+        self._settings = settings
+        self._emit = emit
+        self._vad = vad
+        self._timers: dict[str, list[asyncio.TimerHandle]] = {}
+        self._loop = asyncio.get_running_loop()
+
+    def hear(self, frame: Frame) -> Sequence[Signal]:
+        """Energy above the threshold is speech."""
+        return [SpeechProbability(at, p) for at, p in self._vad.probabilities(frame)]
+
+    def perform(self, effect: EngineEffect) -> None:
+        """Follow the script."""
+        settings = self._settings
+        match effect:
+            case Transcribe(item_id):
+                said = TranscriptFinished(item_id, settings.transcript)
+                self._later(item_id, settings.stt_delay_ms, [said])
+            case Generate(generation, _, request):
+                self._later(generation, settings.llm_delay_ms, self._answer(generation, request))
+            case Prepare(generation, _, request):
+                first: list[Signal] = [Prepared(generation, settings.transcript)]
+                self._later(generation, settings.llm_delay_ms, first + self._answer(generation, request))
+            case Speak(generation, clause, text, _, _, rate_hz):
+                sound = tone_of(text, rate_hz, settings.ms_per_char)
+                spoken = [AudioOut(generation, clause, clip, marks) for clip, marks in sound]
+                self._later(generation, settings.tts_delay_ms, [*spoken, ClauseSpoken(generation, clause)])
+            case Cancel(generation):
+                for timer in self._timers.pop(generation, []):
+                    timer.cancel()
+
+    async def close(self) -> None:
+        """Stop what is still to be said."""
+        for timers in self._timers.values():
+            for timer in timers:
+                timer.cancel()
+        self._timers.clear()
+
+    def _later(self, key: str, delay_ms: int, signals: Iterable[Signal]) -> None:
+        if delay_ms <= 0:
+            self._say(key, signals)
+            return
+        timer = self._loop.call_later(delay_ms / 1000, self._say, key, signals)
+        self._timers.setdefault(key, []).append(timer)
+
+    def _say(self, key: str, signals: Iterable[Signal]) -> None:
+        for signal in signals:
+            self._emit(signal)
+
+    def _answer(self, generation: str, request: Request) -> list[Signal]:
+        step = self._settings.script.step(last_said(request.context, self._settings.transcript))
+        if step.fail is not None:
+            return [EngineFailed(generation, "llm", "scripted_failure", step.fail)]
+        end = ResponseFinished(generation, "stop", TokenUsage(*step.usage) if step.usage else None)
+        return [*self._words(generation, step, request), *calls_of(generation, step, request), end]
+
+    def _words(self, generation: str, step: Step, request: Request) -> list[Signal]:
+        if not step.answer:
+            return []
+        text: list[Signal] = [TextDelta(generation, step.answer)]
+        if not self._settings.speaks or not request.speaks:
+            return text
+        sound = tone_of(step.answer, request.rate_hz, self._settings.ms_per_char)
+        return [*text, *(AudioOut(generation, 0, clip, marks) for clip, marks in sound)]
+
+
+def calls_of(generation: str, step: Step, request: Request) -> list[Signal]:
+    """The step's tool calls; tools the session does not have are called all the same, as models sometimes do."""
+    if request.tool_choice == "none":
+        return []
+    return [ToolCall(generation, call.name, call.arguments) for call in step.calls]
+
+
+def last_said(context: tuple[InputItem, ...], transcript: str) -> str:
+    """What the newest item says: the caller's words, or a tool's output."""
+    for item in reversed(context):
+        if isinstance(item, FunctionCallOutputItem):
+            return item.output
+        if isinstance(item, MessageItem) and item.role == "user":
+            words = [
+                part.text if isinstance(part, InputText) else part.transcript or transcript
+                for part in item.content
+                if isinstance(part, InputText | InputAudio)
+            ]
+            return " ".join(words)
+    return ""
+
+
+def tone_of(text: str, rate_hz: int, ms_per_char: int) -> list[tuple[Clip, tuple[Mark, ...]]]:
+    """A tone as long as the text would take to say, in pieces of 100 ms; each word is marked where it ends."""
+    return _tone_of(text, rate_hz, ms_per_char)
+
+
+@lru_cache(maxsize=256)
+def _tone_of(text: str, rate_hz: int, ms_per_char: int) -> list[tuple[Clip, tuple[Mark, ...]]]:
+    length_ms = len(text.strip()) * ms_per_char
+    samples = length_ms * rate_hz // 1000
+    period = _tone(rate_hz)
+    sound = Clip((period * (samples * 2 // len(period) + 1))[: samples * 2], rate_hz)
+    ends = [at for at in range(1, len(text) + 1) if at == len(text) or text[at].isspace()]
+    pieces: list[tuple[Clip, tuple[Mark, ...]]] = []
+    position = 0
+    for clip in split(sound):
+        end = position + clip.ticks
+        marks = tuple(
+            (chars, ms_to_ticks(chars * ms_per_char))
+            for chars in ends
+            if position < ms_to_ticks(chars * ms_per_char) <= end
+        )
+        pieces.append((clip, marks))
+        position = end
+    return pieces
+
+
+@lru_cache(maxsize=4)
+def _tone(rate_hz: int) -> bytes:
+    """One tenth of a second of tone, which holds whole periods at every rate."""
+    wave = array(
+        "h", (int(8000 * math.sin(2 * math.pi * TONE_HZ * n / rate_hz)) for n in range(rate_hz // 10))
+    )
+    return wave.tobytes()

@@ -1,0 +1,129 @@
+"""The application: routes, and the engine's life."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.responses import FileResponse, JSONResponse, Response
+from starlette.routing import WebSocketRoute
+
+import vivavoce
+from vivavoce.call.ports import Engine
+from vivavoce.call.registry import Calls
+from vivavoce.call.settings import Settings
+from vivavoce.server.auth import bearer, check
+from vivavoce.server.readiness import probe
+from vivavoce.server.realtime import RealtimeEndpoint
+
+log = logging.getLogger("vivavoce.server")
+
+PAGE = Path(__file__).parent / "page"
+
+MODELS = (
+    "gpt-realtime-2",
+    "gpt-realtime-2.1",
+    "gpt-realtime-2.1-mini",
+    "gpt-realtime-1.5",
+    "gpt-realtime",
+    "gpt-realtime-mini",
+    "gpt-4o-realtime-preview",
+)
+"""Names clients ask for. Any other is accepted as well, and all are answered by the configured engine."""
+CREATED = 1_778_112_000
+"""2026-05-07, when the models of this list were introduced."""
+
+
+class Readiness:
+    """Whether a turn has gone through the engine yet, and what is wrong if it could not."""
+
+    def __init__(self) -> None:
+        self.state = "starting"
+        self.reason = "the first turn is still on its way"
+
+    async def establish(self, calls: Calls) -> None:
+        """Run the probe once."""
+        problem = await probe(calls)
+        if problem is None:
+            self.state, self.reason = "ready", ""
+        else:
+            self.state, self.reason = "failed", problem
+            log.warning("not ready: %s", problem)
+
+
+def create_app(settings: Settings, engine: Engine) -> FastAPI:
+    """The server as an ASGI application. The engine is started and closed with it."""
+    calls = Calls(settings, engine)
+    readiness = Readiness()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await engine.start()
+        first_turn = asyncio.create_task(readiness.establish(calls))
+        try:
+            yield
+        finally:
+            first_turn.cancel()
+            await asyncio.gather(first_turn, return_exceptions=True)
+            await calls.close_all("the server is shutting down")
+            await engine.close()
+
+    app = FastAPI(title="vivavoce", version=vivavoce.__version__, lifespan=lifespan)
+    app.state.calls = calls
+    app.state.readiness = readiness
+    app.router.routes.append(WebSocketRoute("/v1/realtime", RealtimeEndpoint(calls)))
+    _add_routes(app, settings, readiness)
+    return app
+
+
+def _add_routes(app: FastAPI, settings: Settings, readiness: Readiness) -> None:
+    def refused(request: Request) -> Response | None:
+        refusal = check(
+            settings.auth.keys,
+            bearer(request.headers.get("authorization"), ()),
+            request.headers.get("origin"),
+        )
+        return JSONResponse(refusal.body(), refusal.status) if refusal else None
+
+    @app.get("/v1/models")
+    async def list_models(request: Request) -> Response:
+        """The names that clients ask for."""
+        return refused(request) or JSONResponse({"object": "list", "data": [model(name) for name in MODELS]})
+
+    @app.get("/v1/models/{name}")
+    async def get_model(name: str, request: Request) -> Response:
+        """One model; any name is answered."""
+        return refused(request) or JSONResponse(model(name))
+
+    @app.get("/healthz")
+    async def healthz() -> Response:
+        """The process is alive."""
+        return JSONResponse({"status": "ok"})
+
+    @app.get("/readyz")
+    async def readyz() -> Response:
+        """A turn has gone through the engine."""
+        status = 200 if readiness.state == "ready" else 503
+        return JSONResponse({"status": readiness.state, "reason": readiness.reason}, status)
+
+    @app.get("/", include_in_schema=False)
+    async def page() -> Response:
+        """Talk to the server from a browser."""
+        return FileResponse(PAGE / "index.html")
+
+    @app.get("/page/{name}", include_in_schema=False)
+    async def page_file(name: str) -> Response:
+        """What the page is made of."""
+        path = PAGE / name
+        if "/" in name or not path.is_file():
+            return JSONResponse({"detail": "Not Found"}, 404)
+        return FileResponse(path)
+
+
+def model(name: str) -> dict[str, object]:
+    """A model as the API describes one."""
+    return {"id": name, "object": "model", "created": CREATED, "owned_by": "vivavoce", "shutdown_date": None}

@@ -1,0 +1,89 @@
+"""Readiness is real: a spoken turn goes through the whole engine before `/readyz` says yes.
+
+The engine first answers a typed greeting; the sound of that answer is then played to it as if a caller had said it. So nothing
+needs to be shipped, and every stage has worked once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+from vivavoce.call.registry import Calls
+from vivavoce.protocol.dialects import GA, Dialect
+
+TIMEOUT_S = 30.0
+SILENCE_S = 1.2
+
+
+class ProbeAttachment:
+    """An in-process client: keeps the events it is sent."""
+
+    id = "probe"
+    dialect: Dialect = GA
+
+    def __init__(self) -> None:
+        self._events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+
+    def write(self, frame: bytes) -> None:
+        """Keep an event."""
+        self._events.put_nowait(msgspec.json.decode(frame))
+
+    def hang_up(self, code: int, reason: str) -> None:
+        """The call is over."""
+        self._events.put_nowait({"type": "closed", "code": code, "reason": reason})
+
+    async def until_done(self) -> tuple[str, list[str]]:
+        """Wait for the end of a response; returns its status and the audio deltas on the way (base64)."""
+        audio: list[str] = []
+        while True:
+            event = await self._events.get()
+            match event["type"]:
+                case "response.output_audio.delta":
+                    audio.append(event["delta"])
+                case "response.done":
+                    error = (event["response"]["status_details"] or {}).get("error") or {}
+                    return error.get("message") or event["response"]["status"], audio
+                case "error" | "closed":
+                    return str(event), audio
+
+
+async def probe(calls: Calls) -> str | None:
+    """Run a typed and a spoken turn. None when both went through, otherwise what went wrong."""
+    call = calls.open("probe", int(asyncio.get_running_loop().time() * 1000))
+    client = ProbeAttachment()
+    call.join(client)
+
+    def say(event: dict[str, Any]) -> None:
+        call.receive(client.id, msgspec.json.encode(event))
+
+    try:
+        async with asyncio.timeout(TIMEOUT_S):
+            text = [{"type": "input_text", "text": "hello"}]
+            say(
+                {
+                    "type": "conversation.item.create",
+                    "item": {"type": "message", "role": "user", "content": text},
+                }
+            )
+            say({"type": "response.create"})
+            status, audio = await client.until_done()
+            if status != "completed" or not audio:
+                return f"a typed turn ended with: {status}"
+            for delta in audio:
+                say({"type": "input_audio_buffer.append", "audio": delta})
+            say({"type": "input_audio_buffer.append", "audio": _silence()})
+            status, _ = await client.until_done()
+            return None if status == "completed" else f"a spoken turn ended with: {status}"
+    except TimeoutError:
+        return f"no answer within {TIMEOUT_S:.0f} s"
+    finally:
+        await calls.close(call)
+
+
+def _silence() -> str:
+    import pybase64
+
+    return pybase64.b64encode(bytes(int(48_000 * SILENCE_S))).decode()

@@ -1,0 +1,79 @@
+"""`WS /v1/realtime`: the handshake, then the call."""
+
+from __future__ import annotations
+
+import asyncio
+from urllib.parse import parse_qs
+
+import msgspec
+
+from vivavoce.call.registry import Calls
+from vivavoce.protocol.dialects import Dialect, choose_dialect
+from vivavoce.server.auth import Refusal, bearer, check
+from vivavoce.transports.websocket import Message, Receive, SendMessage, WebSocketAttachment
+
+
+class RealtimeEndpoint:
+    """An ASGI application for one route."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+        self._sockets = 0
+
+    async def __call__(self, scope: Message, receive: Receive, send: SendMessage) -> None:
+        """Serve one socket from handshake to close."""
+        await receive()  # websocket.connect
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        offered: list[str] = list(scope.get("subprotocols") or [])
+        query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
+        key = bearer(headers.get("authorization"), offered)
+        refusal = check(self._calls.settings.auth.keys, key, headers.get("origin")) or unsupported(query)
+        if refusal is not None:
+            await refuse(send, refusal)
+            return
+        # Exactly `realtime` is answered, never the token that holds the key; a client that offered none gets none.
+        chosen = "realtime" if "realtime" in offered else None
+        await send({"type": "websocket.accept", "subprotocol": chosen})
+        await self._serve(query, choose_dialect(headers.get("openai-beta"), offered), receive, send)
+
+    async def _serve(
+        self, query: dict[str, list[str]], dialect: Dialect, receive: Receive, send: SendMessage
+    ) -> None:
+        calls = self._calls
+        self._sockets += 1
+        model = query.get("model", ["gpt-realtime-2"])[0]
+        call = calls.open(model, int(asyncio.get_running_loop().time() * 1000))
+        limits = calls.settings.server
+        attachment = WebSocketAttachment(
+            f"ws{self._sockets}",
+            dialect,
+            receive,
+            send,
+            max_frame_bytes=limits.max_frame_bytes,
+            max_unsent_bytes=limits.max_unsent_bytes,
+        )
+        call.join(attachment)
+        try:
+            await attachment.run(call)
+        finally:
+            await calls.close(call)
+
+
+def unsupported(query: dict[str, list[str]]) -> Refusal | None:
+    """What this endpoint does not serve is refused before the upgrade, by name."""
+    if "call_id" in query:
+        return Refusal(404, "call_id_not_found", "No session found for the provided call_id")
+    if query.get("intent") == ["transcription"]:
+        message = (
+            "Transcription sessions are not served yet; use a realtime session with input transcription."
+        )
+        return Refusal(400, "invalid_intent", message)
+    return None
+
+
+async def refuse(send: SendMessage, refusal: Refusal) -> None:
+    """Answer the handshake with an HTTP error whose body is the API's."""
+    body = msgspec.json.encode(refusal.body())
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "websocket.http.response.start", "status": refusal.status, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": body, "more_body": False})
