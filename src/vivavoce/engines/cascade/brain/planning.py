@@ -1,0 +1,161 @@
+"""From an utterance to the tools it wants: cut into clauses, each clause scored, arguments filled."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from vivavoce.engines.cascade.brain.english import actions_of
+from vivavoce.engines.cascade.brain.filling import Filling, fill, remember, strong_id
+from vivavoce.engines.cascade.brain.tools import FIRES, Fit, Tool, Toolbox, fit_all
+from vivavoce.engines.cascade.brain.utterance import Context, Scene
+from vivavoce.engines.cascade.brain.words import Token, tokenize, word_set
+
+_BOUNDARIES = word_set("and then plus also")
+_STATEMENT = re.compile(
+    r"^(?:i|we|he|she|they|you) (?:\w+ly )?(?:love|like|think|feel|was|were|am|had|went|saw|ate|hate|believe|guess|just|always"
+    r"|already|remember|used|enjoy|\w+ed)\b"
+)
+_WISH = re.compile(
+    r"\b(?:want|need|would like|'d like|wish|help|can you|could you|please|looking for|wondering)\b|\?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Clause:
+    start: int
+    end: int
+    fit: Fit | None
+
+
+def plan(box: Toolbox, text: str, context: Context, needed: float = FIRES) -> list[Filling]:
+    """The calls an utterance asks for, in its order; [] when it asks for none."""
+    tokens = tokenize(text)
+    clauses = _clauses(box, text, tokens, needed)
+    if not clauses:
+        whole = best_fit(box, text)
+        if whole is None or whole.score < needed:
+            return []
+        clauses = [_Clause(0, len(tokens), whole)]
+    if len(clauses) == 1:
+        clauses = [_Clause(0, len(tokens), clauses[0].fit)]
+    fillings: list[Filling] = []
+    for clause in clauses:
+        filling = _fill_clause(clause, text, tokens, context)
+        if filling is not None and not any(_same(filling, other) for other in fillings):
+            fillings.append(filling)
+    return _shared(fillings, text, context)
+
+
+def best_fit(box: Toolbox, text: str) -> Fit | None:
+    """The best tool for a text, whatever its score; None without tools."""
+    words = [token.text for token in tokenize(text)]
+    fits = fit_all(box, words)
+    if not fits:
+        return None
+    best = fits[0]
+    if _STATEMENT.search(" ".join(words)) and not _WISH.search(text.lower()):
+        return Fit(best.tool, best.score - 0.8, best.explained)
+    return best
+
+
+def _clauses(box: Toolbox, text: str, tokens: tuple[Token, ...], needed: float) -> list[_Clause]:
+    """Stretches that each want a tool. A stretch that wants none belongs to its neighbour."""
+    found: list[_Clause] = []
+    open_from = 0
+    for start, end in _stretches(tokens):
+        fit = _judged(box, text, tokens, open_from if not found else start, end, needed)
+        if fit is not None:
+            found.append(_Clause(open_from if not found else start, end, fit))
+        elif found:
+            last = found[-1]
+            words = [token.text for token in tokens[start:end]]
+            again = last.fit is not None and strong_id(last.fit.tool, words) and len(words) <= 12
+            before = [token.text for token in tokens[last.start : last.end]]
+            if again and last.fit is not None and strong_id(last.fit.tool, before):
+                found.append(_Clause(start, end, Fit(last.fit.tool, last.fit.score, frozenset())))
+            else:
+                found[-1] = _Clause(last.start, end, last.fit)
+    return found
+
+
+def _judged(
+    box: Toolbox, text: str, tokens: tuple[Token, ...], start: int, end: int, needed: float
+) -> Fit | None:
+    if start >= end:
+        return None
+    fit = best_fit(box, text[tokens[start].start : tokens[end - 1].end])
+    return fit if fit is not None and fit.score >= needed else None
+
+
+def _stretches(tokens: tuple[Token, ...]) -> list[tuple[int, int]]:
+    """Cuts at "and", "then", commas and sentence ends, but not inside a capitalised name or a spoken number."""
+    found, start = [], 0
+    for at, token in enumerate(tokens):
+        last = at + 1 == len(tokens)
+        if token.text in _BOUNDARIES and not _inside_name(tokens, at):
+            if at > start:
+                found.append((start, at))
+            start = at + 1
+        elif not last and re.search(r"[,;.!?]\s", token.after + " ") and token.after.strip():
+            found.append((start, at + 1))
+            start = at + 1
+    if start < len(tokens):
+        found.append((start, len(tokens)))
+    return found
+
+
+def _inside_name(tokens: tuple[Token, ...], at: int) -> bool:
+    if not 0 < at < len(tokens) - 1:
+        return False
+    before, after = tokens[at - 1], tokens[at + 1]
+    if before.text in ("hundred", "thousand"):
+        return True
+    return at > 1 and before.raw[:1].isupper() and after.raw[:1].isupper() and not actions_of([after.text])
+
+
+def _fill_clause(clause: _Clause, text: str, tokens: tuple[Token, ...], context: Context) -> Filling | None:
+    if clause.fit is None:
+        return None
+    part = text[tokens[clause.start].start : tokens[clause.end - 1].end]
+    scene = Scene(part, context, _explained(clause.fit, part))
+    return fill(clause.fit.tool, scene)
+
+
+def _explained(fit: Fit, part: str) -> frozenset[int]:
+    """Words of this stretch that speak for the tool; positions are those of the stretch, since it was scored alone."""
+    return frozenset(at for at in fit.explained if at < len(tokenize(part)))
+
+
+def _same(one: Filling, other: Filling) -> bool:
+    """The same tool with nothing new: "check the status and tell me where it is"."""
+    if one.tool is not other.tool:
+        return False
+    mine = {path: value.value for path, value in one.values.items()}
+    theirs = {path: value.value for path, value in other.values.items()}
+    return not mine or mine == theirs
+
+
+def _shared(fillings: list[Filling], text: str, context: Context) -> list[Filling]:
+    """What one clause leaves out, another clause or the conversation may have said."""
+    for filling in fillings:
+        if filling.missing and len(fillings) > 1:
+            for other in fillings:
+                for path, value in other.values.items():
+                    slot = next((slot for slot in filling.missing if slot.path == path), None)
+                    if slot is not None:
+                        filling.values[path] = value
+        if filling.missing:
+            remember(filling, Scene(text, context))
+    return fillings
+
+
+def complete(tool: Tool, text: str, context: Context) -> Filling:
+    """Arguments for a tool that something else than the words' fit has chosen (a rule, a correction, a forced choice)."""
+    words = [token.text for token in tokenize(text)]
+    box = Toolbox((tool,), dict.fromkeys(tool.vocabulary, 1.0))
+    explained = fit_all(box, words)[0].explained
+    scene = Scene(text, context, explained)
+    filling = fill(tool, scene)
+    remember(filling, scene)
+    return filling

@@ -1,0 +1,169 @@
+"""What the brain says of its own accord: questions for slots, acknowledgements, introductions of itself."""
+
+from __future__ import annotations
+
+import re
+
+from vivavoce.engines.cascade.brain.english import ACTIONS, listed
+from vivavoce.engines.cascade.brain.filling import Filling
+from vivavoce.engines.cascade.brain.tools import Slot, Tool
+from vivavoce.engines.cascade.brain.words import sentences_of, stem, words_of_name
+
+GO_AHEAD = "Shall I go ahead?"
+NO_MODEL = "No language model is set up here, so I can only do a few things."
+
+
+def question(slot: Slot) -> str:
+    """The question that asks for a slot."""
+    label = slot.label
+    if slot.kind == "enum" and 0 < len(slot.choices) <= 6:
+        return f"Which {label}: {listed([' '.join(words_of_name(str(one))) for one in slot.choices], 'or')}?"
+    if slot.kind == "boolean":
+        return f"{label[:1].upper() + label[1:]}, yes or no?"
+    if slot.kind == "integer" and label.split()[-1].endswith("s"):
+        return f"How many {label}?"
+    if slot.kind == "text" and slot.name in ("message", "note", "text", "body", "content"):
+        return f"What should the {label} say?"
+    if slot.kind == "date" and label in ("date", "day"):
+        return "For which day?"
+    if slot.kind == "time" and label == "time":
+        return "At what time?"
+    plural = label.split()[-1].endswith("s") and not label.endswith(("ss", "us"))
+    return f"What {'are' if plural else 'is'} the {label}?"
+
+
+def ask(filling: Filling, asked_before: int, instead_of: str = "") -> str:
+    """Ask for the first missing slot: plainly, and in other words with what was heard when it was asked before."""
+    slot = filling.missing[0]
+    heard = filling.partial.get(slot.path)
+    plain = question(slot)
+    if heard:
+        return f"I only caught {heard}, which is not a whole {slot.label}. {plain}"
+    if asked_before == 0:
+        return plain
+    example = _example(slot)
+    lead = "Sorry, I did not catch that." if asked_before == 1 else "I am sorry, I still did not get it."
+    return f"{lead} {plain}{example}"
+
+
+def _example(slot: Slot) -> str:
+    if slot.kind != "id" or slot.shape is None or not slot.shape.samples:
+        return ""
+    letters = sum(mark.isalpha() for mark in slot.shape.samples[0])
+    digits = sum(mark.isdigit() for mark in slot.shape.samples[0])
+    if not digits:
+        return ""
+    return f" It has {f'{letters} letter{_s(letters)} and ' if letters else ''}{digits} digit{_s(digits)}."
+
+
+def _s(count: int) -> str:
+    return "" if count == 1 else "s"
+
+
+def confirmation(filling: Filling) -> str:
+    """Say what is about to be done, and ask."""
+    verb = " ".join(words_of_name(filling.tool.name))
+    details = [
+        f"{slot.label} {filling.values[slot.path].value}"
+        for slot in filling.tool.slots
+        if slot.path in filling.values
+    ]
+    return f"{verb[:1].upper() + verb[1:]}{', ' if details else ''}{listed(details)}. {GO_AHEAD}"
+
+
+_ACKNOWLEDGEMENTS = {
+    "read": (
+        "Let me check the {noun}.",
+        "One moment, I will look at the {noun}.",
+        "Looking at the {noun} now.",
+    ),
+    "write": (
+        "One moment, I will take care of the {noun}.",
+        "I am on the {noun} now.",
+        "Let me do that for you.",
+    ),
+    "transfer": ("One moment, I will connect you.", "Let me put you through.", "I am passing you on now."),
+    "several": ("Let me look at both.", "One moment, I will check both.", "Checking both now."),
+}
+
+
+def acknowledgement(tools: list[Tool], turn: int) -> str:
+    """One sentence before tool calls. It never says what the tools will answer; `turn` varies the wording."""
+    if len(tools) > 1:
+        texts = _ACKNOWLEDGEMENTS["several"]
+        return texts[turn % 3].replace("both", "both" if len(tools) == 2 else "all of that")
+    action = tools[0].action or "read"
+    kind = action if action in ("read", "transfer") else "write"
+    return _ACKNOWLEDGEMENTS[kind][turn % 3].format(noun=tools[0].noun)
+
+
+def wants_acknowledgement(instructions: str) -> bool:
+    """Whether the instructions ask for a spoken acknowledgement before tool calls."""
+    for sentence in sentences_of(instructions):
+        lowered = sentence.lower()
+        if re.search(r"\b(?:don't|do not|never|without|no)\b[^.]*\b(?:acknowledg|preamble)", lowered):
+            return False
+        speaks = re.search(r"acknowledg|preamble|\b(?:say|speak|tell|announce|narrate|let)\b", lowered)
+        before = re.search(
+            r"\b(?:before|about to|whenever|when|prior to|during)\b[^.]*\b(?:tool|function)", lowered
+        ) or (re.search(r"\b(?:tool|function)s?\b[^.]*\bfirst\b", lowered))
+        if speaks and before and not re.search(r"\bresult|\barrive|\bread\b", lowered):
+            return True
+    return False
+
+
+def wants_confirmation(instructions: str, tool: Tool) -> bool:
+    """Whether the instructions want the caller asked before a tool of this kind changes something."""
+    if tool.action not in ("create", "cancel", "change", "send"):
+        return False
+    for sentence in sentences_of(instructions):
+        found = re.search(r"\b(?:confirm|confirmation|double[- ]check)\b.*?\bbefore\b(.*)", sentence, re.I)
+        if not found:
+            continue
+        stems = {stem(word) for word in words_of_name(found.group(1))}
+        named = {kind for kind, verbs in ACTIONS.items() if stems & verbs}
+        if tool.action in named or not named & {"create", "cancel", "change", "send"}:
+            return True
+    return False
+
+
+# --- about itself -------------------------------------------------------------------------------------------------------
+
+
+def ability(tool: Tool) -> str:
+    """What a tool lets the brain do, as words after "I can"."""
+    first = (sentences_of(tool.description) or [""])[0].rstrip(".!")
+    first = re.split(r"\s+(?:by|using|given|based on|when|if|so that|via)\b|[,(;:]", first)[0].strip()
+    words = first.split()
+    if len(words) >= 2:
+        verb = _base_form(words[0].lower())
+        if verb:
+            return " ".join([verb, *words[1:10]])
+    if tool.action == "transfer":
+        return f"pass you on to {tool.noun}"
+    return f"help with {tool.noun}"
+
+
+def _base_form(verb: str) -> str:
+    for candidate in (verb, verb.removesuffix("s"), verb.removesuffix("es")):
+        if any(stem(candidate) in verbs for verbs in ACTIONS.values()) and not candidate.endswith("ing"):
+            return candidate
+    return ""
+
+
+def abilities(tools: tuple[Tool, ...]) -> str:
+    """ "I can look up an order, and pass you on to billing." """
+    if not tools:
+        return "I can greet you, repeat what I said, and stay quiet until you need me."
+    said = list(dict.fromkeys(ability(tool) for tool in tools[:5]))
+    return f"I can {listed(said)}."
+
+
+def role(instructions: str) -> str:
+    """ "You are a phone agent for a shop." as "I am a phone agent for a shop." """
+    found = re.search(r"\b(?:You are|You're|Your name is)\s+([^.!?\n]+)", instructions)
+    if not found:
+        return "I am a voice assistant."
+    lead = "My name is" if found.group().startswith("Your") else "I am"
+    said = re.sub(r"\byour\b", "my", re.sub(r"\byou\b", "I", found.group(1).strip()))
+    return f"{lead} {said}."
