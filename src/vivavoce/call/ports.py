@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -182,7 +182,7 @@ class LanguageModel(Protocol):
 
     name: str
 
-    def stream(self, prompt: Prompt) -> AsyncIterator[ModelChunk]:
+    def stream(self, prompt: Prompt) -> AsyncGenerator[ModelChunk, None]:
         """Chunks of the answer. Closing the iterator cancels the request. Raises EngineError("llm", ...)."""
 
     async def close(self) -> None: ...
@@ -214,7 +214,7 @@ class Synthesizer(Protocol):
 
     async def start(self) -> None: ...
 
-    def speak(self, speech: Speech) -> AsyncIterator[Spoken]:
+    def speak(self, speech: Speech) -> AsyncGenerator[Spoken, None]:
         """Pieces of speech in order. Closing the iterator cancels at once and frees the voice within 20 ms.
 
         Raises EngineError("tts", ...).

@@ -1,0 +1,298 @@
+"""One call's half of the cascade: tasks that turn effects into signals.
+
+Each generation owns its tasks, so `Cancel` stops exactly what belongs to it. A stage that fails fails its turn: the failure becomes a
+signal, and the call goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from msgspec import UNSET
+
+from vivavoce.audio.clip import Clip, Frame
+from vivavoce.call.ports import (
+    Hints,
+    LanguageModel,
+    Listener,
+    ModelChunk,
+    ModelStop,
+    ModelText,
+    ModelToolCall,
+    ModelUsage,
+    Speech,
+    Synthesizer,
+    Utterance,
+    VoiceActivity,
+)
+from vivavoce.engines.cascade.messages import function_tools, newest_words, prompt_of
+from vivavoce.protocol.errors import EngineError
+from vivavoce.protocol.items import InputAudio, MessageItem
+from vivavoce.protocol.session_objects import SessionObject, Transcription
+from vivavoce.session.effects import (
+    Cancel,
+    Configure,
+    EngineEffect,
+    Forget,
+    Generate,
+    Listen,
+    Prepare,
+    Request,
+    Speak,
+    Transcribe,
+)
+from vivavoce.session.signals import (
+    AudioOut,
+    ClauseSpoken,
+    EngineFailed,
+    Prepared,
+    ResponseFinished,
+    Signal,
+    SpeechProbability,
+    TextDelta,
+    TokenUsage,
+    ToolCall,
+    TranscriptFailed,
+    TranscriptFinished,
+)
+
+log = logging.getLogger("vivavoce.cascade")
+
+Work = Coroutine[Any, Any, None]
+
+
+class CascadeCall:
+    """Hears, understands, thinks and speaks for one call."""
+
+    def __init__(
+        self,
+        vad: VoiceActivity,
+        listener: Listener,
+        llm: LanguageModel,
+        tts: Synthesizer,
+        keywords: tuple[str, ...],
+        emit: Callable[[Signal], None],
+    ) -> None:
+        self._vad = vad
+        self._listener = listener
+        self._llm = llm
+        self._tts = tts
+        self._keywords = keywords
+        self._emit = emit
+        self._hints = Hints()
+        self._open: tuple[str, Utterance] | None = None
+        self._transcripts: dict[str, asyncio.Task[str]] = {}
+        self._work: dict[str, set[asyncio.Task[None]]] = {}
+
+    def hear(self, frame: Frame) -> Sequence[Signal]:
+        """Judge a frame; while the caller speaks it also goes to the recogniser."""
+        if self._open is not None:
+            self._open[1].feed(frame.clip)
+        return [SpeechProbability(at, p) for at, p in self._vad.probabilities(frame)]
+
+    def perform(self, effect: EngineEffect) -> None:
+        """Begin what the session asked for."""
+        match effect:
+            case Configure(session):
+                self._configure(session)
+            case Listen(item_id, lead):
+                self._listen(item_id, lead)
+            case Forget(item_id):
+                self._forget(item_id)
+            case Transcribe(item_id, audio):
+                self._transcribe(item_id, audio)
+            case Generate(generation, _, request):
+                self._start(generation, "llm", self._generate(generation, request, {}))
+            case Prepare(generation, item_id, request):
+                self._start(generation, "stt", self._prepare(generation, item_id, request))
+            case Speak():
+                self._start(effect.generation, "tts", self._speak(effect))
+            case Cancel(generation):
+                for task in self._work.pop(generation, set()):
+                    task.cancel()
+
+    async def close(self) -> None:
+        """Stop everything that is under way and let the recogniser go."""
+        tasks: list[asyncio.Task[Any]] = [task for tasks in self._work.values() for task in tasks]
+        tasks += self._transcripts.values()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._open is not None:
+            self._open[1].cancel()
+            self._open = None
+        self._listener.close()
+
+    # --- hearing --------------------------------------------------------------------------------------------------------
+
+    def _configure(self, session: SessionObject) -> None:
+        wanted = session.audio.input.transcription
+        named = wanted.keywords if isinstance(wanted, Transcription) and wanted.keywords is not UNSET else []
+        language = (
+            wanted.language if isinstance(wanted, Transcription) and wanted.language is not UNSET else "en"
+        )
+        tools = tuple(tool["function"] for tool in function_tools(tuple(session.tools)))
+        hints = Hints(session.instructions, tools, (*self._keywords, *named), language)
+        if hints != self._hints:
+            self._hints = hints
+            self._listener.configure(hints)
+
+    def _listen(self, item_id: str, lead: tuple[Frame, ...]) -> None:
+        if self._open is not None:
+            self._open[1].cancel()
+        utterance = self._listener.begin(lambda partial: None)
+        for frame in lead:
+            utterance.feed(frame.clip)
+        self._open = (item_id, utterance)
+
+    def _forget(self, item_id: str) -> None:
+        if self._open is not None and self._open[0] == item_id:
+            self._open[1].cancel()
+            self._open = None
+
+    def _transcribe(self, item_id: str, audio: tuple[Frame, ...]) -> None:
+        if self._open is not None and self._open[0] == item_id:
+            utterance, self._open = self._open[1], None
+        else:
+            # Audio that nobody spoke into the call: an item a client made, or a commit in which no speech was noticed.
+            utterance = self._listener.begin(lambda partial: None)
+            for frame in audio:
+                utterance.feed(frame.clip)
+        task = asyncio.create_task(self._finish(item_id, utterance))
+        # Nobody may be waiting for a failure; it was told as a signal.
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self._transcripts[item_id] = task
+
+    async def _finish(self, item_id: str, utterance: Utterance) -> str:
+        try:
+            text = await utterance.finish()
+        except EngineError as error:
+            self._emit(TranscriptFailed(item_id, f"{error.stage}_failed", error.message))
+            raise
+        except asyncio.CancelledError:
+            utterance.cancel()
+            raise
+        self._emit(TranscriptFinished(item_id, text))
+        return text
+
+    # --- thinking -------------------------------------------------------------------------------------------------------
+
+    async def _prepare(self, generation: str, item_id: str, request: Request) -> None:
+        """Answer what was heard so far; the caller may still go on."""
+        if self._open is None or self._open[0] != item_id:
+            return
+        text = await self._open[1].peek()
+        self._emit(Prepared(generation, text))
+        await self._generate(generation, request, {item_id: text})
+
+    async def _generate(self, generation: str, request: Request, heard: dict[str, str]) -> None:
+        heard = heard | await self._resolve(request, heard)
+        if newest_words(request.context, heard) == "":
+            # Nothing was recognised: a cough, a door. Silence is the right answer to it.
+            self._emit(ResponseFinished(generation))
+            return
+        answer = _Answer(generation, self._emit)
+        chunks = self._llm.stream(prompt_of(request, heard))
+        try:
+            async for chunk in chunks:
+                answer.take(chunk)
+        finally:
+            await chunks.aclose()
+        answer.finish()
+
+    async def _resolve(self, request: Request, heard: dict[str, str]) -> dict[str, str]:
+        """The words of audio items that are still being transcribed."""
+        resolved: dict[str, str] = {}
+        for item in request.context:
+            if not isinstance(item, MessageItem) or item.id in heard or item.id not in self._transcripts:
+                continue
+            if any(isinstance(part, InputAudio) and part.transcript is None for part in item.content):
+                resolved[item.id] = await asyncio.shield(self._transcripts[item.id])
+        return resolved
+
+    # --- speaking -------------------------------------------------------------------------------------------------------
+
+    async def _speak(self, speak: Speak) -> None:
+        speech = Speech(speak.text, speak.voice, speak.speed, speak.rate_hz, self._hints.language)
+        pieces = self._tts.speak(speech)
+        try:
+            async for piece in pieces:
+                clip: Clip = piece.clip
+                self._emit(AudioOut(speak.generation, speak.clause, clip, piece.marks))
+        finally:
+            await pieces.aclose()
+        self._emit(ClauseSpoken(speak.generation, speak.clause))
+
+    # --- work -----------------------------------------------------------------------------------------------------------
+
+    def _start(self, generation: str, stage: str, work: Work) -> None:
+        task = asyncio.create_task(self._guard(generation, stage, work))
+        tasks = self._work.setdefault(generation, set())
+        tasks.add(task)
+        task.add_done_callback(lambda done: self._forget_task(generation, done))
+
+    def _forget_task(self, generation: str, task: asyncio.Task[None]) -> None:
+        tasks = self._work.get(generation)
+        if tasks is not None:
+            tasks.discard(task)
+            if not tasks:
+                del self._work[generation]
+
+    async def _guard(self, generation: str, stage: str, work: Work) -> None:
+        try:
+            await work
+        except EngineError as error:
+            log.warning("%s failed: %s", error.stage, error.message)
+            self._emit(EngineFailed(generation, error.stage, f"{error.stage}_failed", error.message))
+        except Exception:
+            log.exception("%s: internal error", stage)
+            message = "The server had an error while processing your request."
+            self._emit(EngineFailed(generation, stage, "server_error", message))
+
+
+class _Answer:
+    """Chunks of a language model into signals. Calls are told at the end, since endpoints send theirs in pieces."""
+
+    def __init__(self, generation: str, emit: Callable[[Signal], None]) -> None:
+        self._generation = generation
+        self._emit = emit
+        self._names: dict[int, str] = {}
+        self._arguments: dict[int, str] = {}
+        self._usage: TokenUsage | None = None
+        self._reason = ModelStop("stop").reason
+
+    def take(self, chunk: ModelChunk) -> None:
+        """One chunk, in order."""
+        match chunk:
+            case ModelText(text):
+                self._emit(TextDelta(self._generation, text))
+            case ModelToolCall(index, name, arguments):
+                self._names[index] = self._names.get(index, "") + name
+                self._arguments[index] = self._arguments.get(index, "") + arguments
+            case ModelUsage(input_tokens, output_tokens):
+                self._usage = TokenUsage(input_tokens, output_tokens)
+            case ModelStop(reason):
+                self._reason = reason
+
+    def finish(self) -> None:
+        """The model is through. Raises EngineError when it called a tool with what is no JSON object."""
+        calls = [(self._names[index], self._arguments[index] or "{}") for index in sorted(self._names)]
+        for name, arguments in calls:
+            if not _is_object(arguments):
+                raise EngineError(
+                    "llm", f"the model called '{name}' with arguments that are not a JSON object"
+                )
+        for name, arguments in calls:
+            self._emit(ToolCall(self._generation, name, arguments))
+        self._emit(ResponseFinished(self._generation, self._reason, self._usage))
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False

@@ -1,0 +1,149 @@
+"""The cascade: voice activity, speech to text, a language model with tools, text to speech; each behind its interface."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from vivavoce.call.ports import (
+    Capabilities,
+    EngineCall,
+    EngineNames,
+    LanguageModel,
+    Synthesizer,
+    Transcriber,
+    VoiceActivity,
+)
+from vivavoce.call.settings import Settings, SettingsError, VadSettings
+from vivavoce.engines.cascade.call import CascadeCall
+from vivavoce.engines.cascade.vad import EnergyVoiceActivity, SileroModel
+from vivavoce.protocol.errors import EngineError
+from vivavoce.session.signals import Signal
+
+log = logging.getLogger("vivavoce.cascade")
+
+
+class VoiceActivityModel(Protocol):
+    """A loaded voice activity model: one half per call."""
+
+    name: str
+
+    def open(self) -> VoiceActivity:
+        """Join a call."""
+
+
+class EnergyModel:
+    """The floor that needs no model file."""
+
+    name = "energy"
+
+    def open(self) -> VoiceActivity:
+        """Join a call."""
+        return EnergyVoiceActivity()
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """What a cascade is made of."""
+
+    vad: VoiceActivityModel
+    stt: Transcriber
+    llm: LanguageModel
+    tts: Synthesizer
+    keywords: tuple[str, ...] = ()
+
+
+class CascadeEngine:
+    """Answers calls through its stages; models and workers are shared by all of them."""
+
+    capabilities = Capabilities(speaks=False, prepares=True)
+
+    def __init__(self, stages: Stages) -> None:
+        self._stages = stages
+        self.names = EngineNames(
+            engine="cascade",
+            vad=stages.vad.name,
+            stt=stages.stt.name,
+            llm=stages.llm.name,
+            tts=stages.tts.name,
+        )
+
+    async def start(self) -> None:
+        """Start recogniser and voices side by side; both must be there before a call can be served."""
+        async with asyncio.TaskGroup() as starting:
+            starting.create_task(self._stages.stt.start())
+            starting.create_task(self._stages.tts.start())
+        self.names = replace(self.names, tts=self._stages.tts.name, stt=self._stages.stt.name)
+
+    def open(self, call_id: str, emit: Callable[[Signal], None]) -> EngineCall:
+        """Join a call."""
+        stages = self._stages
+        return CascadeCall(
+            stages.vad.open(), stages.stt.open(), stages.llm, stages.tts, stages.keywords, emit
+        )
+
+    async def close(self) -> None:
+        """End the workers, close connections."""
+        stages = self._stages
+        for stage in (stages.stt, stages.llm, stages.tts):
+            try:
+                await stage.close()
+            except Exception:
+                log.exception("closing %s failed", stage.name)
+
+
+def make_cascade(settings: Settings) -> CascadeEngine:
+    """The cascade that the settings describe. Raises SettingsError."""
+    from vivavoce.engines.cascade.stt import PocketsphinxTranscriber, TranscriberSettings
+    from vivavoce.engines.cascade.tts import VoiceSettings, open_synthesizer
+
+    return CascadeEngine(
+        Stages(
+            vad=_voice_activity(settings.vad),
+            stt=PocketsphinxTranscriber(
+                TranscriberSettings(workers=settings.stt.workers or None, wait_ms=settings.stt.wait_ms)
+            ),
+            llm=_language_model(settings),
+            tts=open_synthesizer(VoiceSettings(kind=settings.tts.kind, workers=settings.tts.workers or None)),
+            keywords=settings.stt.keywords,
+        )
+    )
+
+
+def _voice_activity(given: VadSettings) -> VoiceActivityModel:
+    if given.kind == "energy":
+        return EnergyModel()
+    try:
+        return SileroModel()
+    except EngineError as error:
+        raise SettingsError(
+            f"{error.message} Or choose VIVAVOCE_VAD_KIND=energy, which needs no model."
+        ) from error
+
+
+def _language_model(settings: Settings) -> LanguageModel:
+    given = settings.llm
+    if not given.url:
+        from vivavoce.engines.cascade.brain import Brain
+
+        return Brain()
+    from vivavoce.engines.cascade.chat import ChatModel, same_address
+
+    if same_address(given.url, settings.server.host, settings.server.port):
+        raise SettingsError(
+            f"llm.url {given.url} is this server itself; it would answer its own questions for ever"
+        )
+    if not given.model:
+        raise SettingsError(
+            "llm.url is set but llm.model is not: VIVAVOCE_LLM_MODEL=<name of the model there>"
+        )
+    return ChatModel(
+        given.url,
+        given.model,
+        given.key or None,
+        first_token_ms=given.first_token_ms,
+        next_token_ms=given.next_token_ms,
+    )

@@ -1,0 +1,143 @@
+"""From a session's request to a language model's prompt, in the words of the Chat Completions API."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import UNSET
+
+from vivavoce.call.ports import Prompt
+from vivavoce.protocol.items import (
+    FunctionCallItem,
+    FunctionCallOutputItem,
+    InputAudio,
+    InputImage,
+    InputItem,
+    InputText,
+    MessageItem,
+    OutputAudio,
+    OutputText,
+)
+from vivavoce.protocol.session_objects import FunctionTool, ToolChoiceFunction
+from vivavoce.session.effects import Request
+
+STILL_RUNNING = "(still running, no result yet)"
+"""Stands for the output of a call that has none yet: endpoints refuse a call without one."""
+
+
+def prompt_of(request: Request, heard: Mapping[str, str]) -> Prompt:
+    """The prompt for a request. `heard` has the words of audio items that the request only names."""
+    messages: list[dict[str, Any]] = []
+    if request.instructions:
+        messages.append({"role": "system", "content": request.instructions})
+    messages += conversation_messages(request.context, heard)
+    return Prompt(
+        messages=tuple(messages),
+        tools=tuple(function_tools(request.tools)),
+        tool_choice=_tool_choice(request.tool_choice),
+        parallel_tool_calls=request.parallel_tool_calls,
+        max_tokens=request.max_output_tokens,
+    )
+
+
+def function_tools(tools: tuple[Any, ...]) -> list[dict[str, Any]]:
+    """The session's function tools in the nested shape of Chat Completions."""
+    return [
+        {
+            "type": "function",
+            "function": {
+                "name": tool.name,
+                "description": "" if tool.description is UNSET else tool.description,
+                "parameters": {"type": "object", "properties": {}}
+                if tool.parameters is UNSET
+                else tool.parameters,
+            },
+        }
+        for tool in tools
+        if isinstance(tool, FunctionTool)
+    ]
+
+
+def conversation_messages(context: tuple[InputItem, ...], heard: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The conversation, oldest first.
+
+    A call stands right before its output, wherever in the conversation that came: endpoints demand it, and the model answers what is
+    newest. Outputs that follow each other directly share one assistant message, as parallel calls do.
+    """
+    calls = {item.call_id: item for item in context if isinstance(item, FunctionCallItem)}
+    answered = {item.call_id for item in context if isinstance(item, FunctionCallOutputItem)}
+    messages: list[dict[str, Any]] = []
+    for item in context:
+        if isinstance(item, MessageItem):
+            message = _message(item, heard)
+            if message is not None:
+                messages.append(message)
+        elif isinstance(item, FunctionCallItem) and item.call_id not in answered:
+            _add_call(messages, item, STILL_RUNNING)
+        elif isinstance(item, FunctionCallOutputItem):
+            call = calls.get(item.call_id)
+            if call is not None:
+                _add_call(messages, call, item.output)
+            else:
+                messages.append({"role": "user", "content": f"Result of a tool: {item.output}"})
+    return messages
+
+
+def newest_words(context: tuple[InputItem, ...], heard: Mapping[str, str]) -> str | None:
+    """What the caller said in the newest item, or None when the newest item is not something the caller said aloud."""
+    newest = context[-1] if context else None
+    if (
+        isinstance(newest, MessageItem)
+        and newest.role == "user"
+        and all(isinstance(p, InputAudio) for p in newest.content)
+    ):
+        return _words(newest, heard)
+    return None
+
+
+def _message(item: MessageItem, heard: Mapping[str, str]) -> dict[str, Any] | None:
+    images = [part for part in item.content if isinstance(part, InputImage)]
+    words = _words(item, heard)
+    if images:
+        seen = [
+            {"type": "image_url", "image_url": {"url": image.image_url, "detail": image.detail}}
+            for image in images
+        ]
+        return {"role": item.role, "content": [{"type": "text", "text": words}, *seen]}
+    # An assistant that was interrupted before its first word said nothing.
+    return {"role": item.role, "content": words} if words or item.role == "user" else None
+
+
+def _words(item: MessageItem, heard: Mapping[str, str]) -> str:
+    words: list[str] = []
+    for part in item.content:
+        if isinstance(part, InputText | OutputText):
+            words.append(part.text)
+        elif isinstance(part, OutputAudio):
+            words.append(part.transcript or "")
+        elif isinstance(part, InputAudio):
+            words.append(part.transcript if part.transcript is not None else heard.get(item.id, ""))
+    return " ".join(word for word in words if word).strip()
+
+
+def _add_call(messages: list[dict[str, Any]], call: FunctionCallItem, output: str) -> None:
+    entry = {
+        "id": call.call_id,
+        "type": "function",
+        "function": {"name": call.name, "arguments": call.arguments or json.dumps({})},
+    }
+    answer = {"role": "tool", "tool_call_id": call.call_id, "content": output}
+    group = next((message for message in reversed(messages) if message["role"] != "tool"), None)
+    if messages and messages[-1]["role"] == "tool" and group is not None and "tool_calls" in group:
+        group["tool_calls"].append(entry)
+    else:
+        messages.append({"role": "assistant", "content": None, "tool_calls": [entry]})
+    messages.append(answer)
+
+
+def _tool_choice(choice: Any) -> Any:
+    if isinstance(choice, ToolChoiceFunction):
+        return {"type": "function", "function": {"name": choice.name}}
+    return choice if isinstance(choice, str) else "auto"
