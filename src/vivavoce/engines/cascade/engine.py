@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from vivavoce.call.ports import (
     Capabilities,
@@ -17,11 +17,14 @@ from vivavoce.call.ports import (
     Transcriber,
     VoiceActivity,
 )
-from vivavoce.call.settings import Settings, SettingsError, VadSettings
+from vivavoce.call.settings import Settings, SettingsError, TtsSettings, VadSettings
 from vivavoce.engines.cascade.call import CascadeCall
 from vivavoce.engines.cascade.vad import EnergyVoiceActivity, SileroModel
 from vivavoce.protocol.errors import EngineError
 from vivavoce.session.signals import Signal
+
+if TYPE_CHECKING:
+    from vivavoce.engines.cascade.tts import SynthesizerSettings
 
 log = logging.getLogger("vivavoce.cascade")
 
@@ -98,7 +101,7 @@ class CascadeEngine:
 def make_cascade(settings: Settings) -> CascadeEngine:
     """The cascade that the settings describe. Raises SettingsError."""
     from vivavoce.engines.cascade.stt import PocketsphinxTranscriber, TranscriberSettings
-    from vivavoce.engines.cascade.tts import VoiceSettings, open_synthesizer
+    from vivavoce.engines.cascade.tts import open_synthesizer
 
     return CascadeEngine(
         Stages(
@@ -107,7 +110,7 @@ def make_cascade(settings: Settings) -> CascadeEngine:
                 TranscriberSettings(workers=settings.stt.workers or None, wait_ms=settings.stt.wait_ms)
             ),
             llm=_language_model(settings),
-            tts=open_synthesizer(VoiceSettings(kind=settings.tts.kind, workers=settings.tts.workers or None)),
+            tts=open_synthesizer(_voices(settings.tts)),
             keywords=settings.stt.keywords,
         )
     )
@@ -122,6 +125,14 @@ def _voice_activity(given: VadSettings) -> VoiceActivityModel:
         raise SettingsError(
             f"{error.message} Or choose VIVAVOCE_VAD_KIND=energy, which needs no model."
         ) from error
+
+
+def _voices(given: TtsSettings) -> SynthesizerSettings:
+    from vivavoce.engines.cascade.tts import SynthesizerSettings
+
+    if given.workers:
+        return SynthesizerSettings(engine=given.kind, workers=given.workers)
+    return SynthesizerSettings(engine=given.kind)
 
 
 def _language_model(settings: Settings) -> LanguageModel:
