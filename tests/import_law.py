@@ -27,11 +27,15 @@ FREE = frozenset({"testing", "evals", "demo", "talk", "bench"})
 ISOLATED = frozenset({"studio"})
 """Front ends that speak HTTP: they import nothing of the product."""
 
-SEPARATE = {
+PLUGS = {
     "engines": frozenset({"cascade", "relay", "scripted"}),
     "transports": frozenset({"websocket", "webrtc", "twilio", "sip"}),
 }
 """Inside a room: plugs of equal shape that never import each other."""
+
+BORROWED = frozenset({("scripted", "cascade")})
+"""Except these: the scripted engine can be run with the cascade's voice activity, to measure the server with
+it."""
 
 WORLD = frozenset(
     [
@@ -284,10 +288,10 @@ def _may_import(room: str, target: str) -> bool:
 
 def _separation(module: Module, imported: Import, names: list[str]) -> Iterator[str]:
     """Plugs of one room that know each other."""
-    plugs = SEPARATE.get(module.room, frozenset())
+    plugs = PLUGS.get(module.room, frozenset())
     own = module.parts[2] if len(module.parts) > 2 else ""
     same_room = names[:2] == [module.parts[0], module.room] and len(names) > 2
-    if same_room and own in plugs and names[2] in plugs and names[2] != own:
+    if same_room and own in plugs and names[2] in plugs - {own} and (own, names[2]) not in BORROWED:
         yield module.at(imported.line, f"{module.room}/{own} imports {module.room}/{names[2]}")
 
 
