@@ -89,7 +89,8 @@ def complaints(sent: dict[str, Any]) -> list[Any]:
 
 
 def narrower_than_beta_was(complaint: Any) -> bool:
-    """The SDK's beta types stopped growing: later models, forced tools, MCP tools and images are not in them."""
+    """The SDK's beta types stopped growing: later models, forced tools, MCP tools and images are not in
+    them."""
     place, value = complaint["loc"], complaint["input"]
     return (
         place[-2:] == ("session", "model")

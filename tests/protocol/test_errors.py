@@ -111,12 +111,6 @@ TABLE: list[tuple[ClientError, str, str | None, str]] = [
         "item.call_id",
         "Error creating item: no function call with call_id 'c' exists in the conversation.",
     ),
-    (
-        errors.invalid_audio("it is not valid base64"),
-        "invalid_value",
-        "audio",
-        "Invalid value for 'audio': it is not valid base64.",
-    ),
 ]
 
 

@@ -130,11 +130,6 @@ def invalid_because(param: str, reason: str) -> ClientError:
     return ClientError("invalid_value", f"Invalid value for '{param}': {reason}.", param)
 
 
-def invalid_audio(reason: str) -> ClientError:
-    """Audio that is not base64, or not whole samples; `reason` is a phrase."""
-    return invalid_because("audio", reason)
-
-
 def _unsupported(value: str, supported: Sequence[Any]) -> str:
     message = f"Invalid value: {_shown(value)}."
     if not supported:
@@ -218,11 +213,6 @@ def active_response(response_id: str) -> ClientError:
         f"Conversation already has an active response in progress: {response_id}. "
         "Wait until the response is finished before creating a new one.",
     )
-
-
-def responses_not_supported(session_type: str) -> ClientError:
-    """`response.create` in a session that never answers (transcription, translation)."""
-    return ClientError("invalid_parameter", f"A {session_type} session cannot create responses.", "type")
 
 
 def unknown_item_reference(item_id: str, param: str = "response.input") -> ClientError:

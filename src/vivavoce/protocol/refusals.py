@@ -135,13 +135,9 @@ def _one_phrase(kind: inspect.Type, bounds: bool) -> str:
 
 
 def _range(low: float | None, high: float | None, what: str = "") -> str:
-    lead = f" {what}" if what else ""
-    match (low, high):
-        case (None, None):
-            return ""
-        case (_, None):
-            return f"{lead} of at least {low:g}" if not what else f"{lead} at least {low:g}"
-        case (None, _):
-            return f"{lead} of at most {high:g}" if not what else f"{lead} at most {high:g}"
-        case _:
-            return f"{lead} between {low} and {high}"
+    lead = f" {what}" if what else " of"
+    if low is not None and high is not None:
+        return f"{lead.removesuffix(' of')} between {low} and {high}"
+    if low is not None:
+        return f"{lead} at least {low}"
+    return f"{lead} at most {high}" if high is not None else ""
