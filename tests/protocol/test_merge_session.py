@@ -12,6 +12,7 @@ from vivavoce.protocol.session_objects import (
     McpTool,
     NoiseReduction,
     Preambles,
+    Prompt,
     Reasoning,
     RetentionRatio,
     SemanticVad,
@@ -129,6 +130,19 @@ def test_nulls_inside_a_leaf_count_as_absent() -> None:
     assert merge(**audio_in(turn_detection=leaf)).audio.input.turn_detection == ServerVad(
         silence_duration_ms=200
     )
+
+
+def test_nulls_inside_other_settings_count_as_absent_too() -> None:
+    session = merge(
+        prompt={"id": "p", "version": None, "variables": None},
+        tracing={"workflow_name": None, "group_id": "g"},
+        truncation={"type": "retention_ratio", "retention_ratio": 1, "token_limits": None},
+        reasoning={"effort": None},
+    )
+    assert session.prompt == Prompt(id="p")
+    assert session.tracing == TracingConfig(group_id="g")
+    assert session.truncation == RetentionRatio(retention_ratio=1.0)
+    assert session.reasoning == Reasoning()
 
 
 def test_whole_numbers_may_be_spelt_with_a_point() -> None:

@@ -24,8 +24,7 @@ from vivavoce.protocol.refusals import kind_of, refusal
 
 MAX_EVENT_ID_LENGTH: Final = 512
 MAX_NESTING: Final = 128
-"""Levels of objects and arrays in one event. Deeper ones could be read but not be written back from a deep
-stack."""
+"""Levels of objects and arrays in one event. What is deeper could be read but not always written back."""
 
 _TOO_DEEP: Final = f"it is nested more than {MAX_NESTING} levels deep"
 _DECODER: Final = msgspec.json.Decoder(ClientEvent)
@@ -39,8 +38,7 @@ _WHOLE_NUMBERS: Final = ("content_index", "audio_end_ms")
 
 
 def decode_client_event(data: bytes | str | memoryview) -> ClientEvent:
-    """One client event. Raises `ClientError` (with `event_id` and `param` where they can be known) and
-    nothing else."""
+    """One client event. Raises `ClientError`, with `event_id` and `param` if they can be known; nothing else."""
     try:
         event: ClientEvent = _DECODER.decode(data)
     except (ValueError, RecursionError):

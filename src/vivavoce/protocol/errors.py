@@ -48,8 +48,7 @@ class ClientError(VivavoceError):
 
 
 class EngineError(VivavoceError):
-    """A stage of the engine (`stt`, `llm`, `tts`, ...) failed; `retryable` says whether trying again may
-    help."""
+    """A `stage` of the engine (`stt`, `llm`, `tts`) failed; `retryable`: trying again may help."""
 
     def __init__(self, stage: str, message: str, retryable: bool = False) -> None:
         super().__init__(f"{stage}: {message}")

@@ -1,5 +1,4 @@
-"""Single fields of a session or a response, read out of plain JSON values; every refusal names the field's
-path."""
+"""Fields of a session or a response, read out of plain JSON values; a refusal names the field's path."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -43,8 +43,7 @@ class IdSource:
         self._heads: dict[str, str] = {}
 
     def new(self, kind: str) -> str:
-        """The next id of a kind: `event`, `sess`, `conv`, `item`, `resp` or `call`, without the
-        underscore."""
+        """The next id of a kind: `event`, `sess`, `conv`, `item`, `resp` or `call`."""
         head = self._heads.get(kind) or self._head(kind)
         mixed = (self._count * _MULTIPLIER + self._offset) % _COUNTER_SPACE
         self._count += 1

@@ -18,8 +18,7 @@ _ItemT = TypeVar("_ItemT", bound=InputItem)
 
 
 def read_item(raw: Any, path: str) -> InputItem:
-    """One item or item reference out of plain JSON values; `path` is its place in the event. Raises
-    `ClientError`."""
+    """One item or item reference out of plain JSON values at `path` of the event. Raises `ClientError`."""
     prepared = prepare_item(raw)
     try:
         item: InputItem = msgspec.convert(prepared, InputItem)
@@ -49,8 +48,7 @@ def _prepare_part(raw: Any) -> Any:
 
 
 def check_item(item: _ItemT, path: str) -> _ItemT:
-    """Refuse what the types allow but the protocol does not: parts that do not fit the role, audio without
-    audio."""
+    """Refuse what only the types allow: parts that do not fit the role, an audio part without audio."""
     if not isinstance(item, MessageItem):
         if isinstance(item, ItemReference) and not item.id:
             raise errors.missing_parameter(f"{path}.id")

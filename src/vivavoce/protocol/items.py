@@ -25,8 +25,7 @@ class InputText(Struct, tag_field="type", tag="input_text", kw_only=True):
 
 
 class InputAudio(Struct, tag_field="type", tag="input_audio", kw_only=True):
-    """Audio of a user message; `audio` is base64 in the session's input format and only sent where it was
-    asked for."""
+    """Audio of a user message. `audio`: base64 in the session's input format, sent only when retrieved."""
 
     audio: str | UnsetType = UNSET
     transcript: str | None = None
@@ -76,8 +75,7 @@ class MessageItem(Struct, tag_field="type", tag="message", kw_only=True):
 
 
 class FunctionCallItem(Struct, tag_field="type", tag="function_call", kw_only=True):
-    """The agent calls a function; `arguments` is JSON text. `call_id` may be missing when a client creates
-    it."""
+    """The agent calls a function; `arguments` is JSON text. A client's own may come without `call_id`."""
 
     id: ItemId = ""
     object: ObjectTag = "realtime.item"

@@ -22,8 +22,7 @@ _type_info = lru_cache(maxsize=64)(inspect.type_info)
 
 
 def refusal(error: msgspec.ValidationError, raw: Any, wanted: Any, prefix: str = "") -> ClientError:
-    """The client error for what `msgspec.convert(raw, wanted)` refused; `prefix` is where `raw` stands in the
-    event."""
+    """The client error for what `msgspec.convert(raw, wanted)` refused; `prefix` is the place of `raw`."""
     body, _, tail = str(error).rpartition(" - at `")
     if not body or not tail.startswith("$"):
         body, tail = str(error), "$`"

@@ -11,6 +11,7 @@ from vivavoce.protocol.field_reading import (
     expect_object,
     read,
     read_format,
+    read_leaf,
     read_modalities,
     refuse_keys,
 )
@@ -90,12 +91,11 @@ _RESPONSE_FIELDS: Final[dict[str, Any]] = {
 
 
 def override_response(session: SessionObject, response: dict[str, Any] | None) -> ResponseConfig:
-    """The effective settings of one response. Null in an override counts as not given. Raises
-    `ClientError`."""
+    """The effective settings of one response. A null override counts as not given. Raises `ClientError`."""
     given = {key: value for key, value in (response or {}).items() if value is not None}
     refuse_keys(given, BETA_RESPONSE_KEYS, "response")
     changes: dict[str, Any] = {
-        key: read(given[key], wanted, f"response.{key}")
+        key: read_leaf(given[key], wanted, f"response.{key}")
         for key, wanted in _RESPONSE_FIELDS.items()
         if key in given
     }

@@ -104,8 +104,7 @@ class RateLimit(Struct, frozen=True, kw_only=True):
 
 
 class ContentPartObject(Struct, frozen=True, kw_only=True):
-    """The part in `response.content_part.*`: its type is `audio` or `text`, although items say
-    `output_audio`."""
+    """The part in `response.content_part.*`: `audio` or `text`, where items say `output_audio`."""
 
     type: Literal["audio", "text"]
     text: str | UnsetType = UNSET

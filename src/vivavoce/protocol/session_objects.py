@@ -18,8 +18,7 @@ NonEmpty = Annotated[str, Meta(min_length=1, max_length=512)]
 
 
 class Secret:
-    """A client's credential for somebody else (an MCP server). Held, never encoded: on the wire it is
-    null."""
+    """A client's credential for somebody else (an MCP server). Held, but null on the wire."""
 
     __slots__ = ("_value",)
 
@@ -42,8 +41,7 @@ class Secret:
 
 
 class AudioFormat(Struct, frozen=True):
-    """PCM is 16-bit little endian mono at 24 kHz and says so; the G.711 formats are 8 kHz and carry no
-    rate."""
+    """PCM is 16-bit little endian mono and names its 24 kHz; the G.711 formats are 8 kHz and name no rate."""
 
     type: Literal["audio/pcm", "audio/pcmu", "audio/pcma"] = "audio/pcm"
     rate: Literal[24000] | UnsetType = 24000
@@ -69,8 +67,7 @@ class ServerVad(Struct, tag_field="type", tag="server_vad", frozen=True, kw_only
 
 
 class SemanticVad(Struct, tag_field="type", tag="semantic_vad", frozen=True, kw_only=True):
-    """Turn ends when what was said sounds complete; `eagerness` sets the longest wait (8, 4, 2 s; auto =
-    medium)."""
+    """Turn ends when what was said sounds complete; `eagerness` low, medium, high waits 8, 4, 2 s at most."""
 
     eagerness: Literal["low", "medium", "high", "auto"] = "auto"
     create_response: bool = True

@@ -123,8 +123,7 @@ _SESSION_FIELDS: Final[dict[str, tuple[Any, Any]]] = {
 def merge_session(
     current: SessionObject, patch: dict[str, Any], *, silence_duration_ms: int, spoken: bool
 ) -> SessionObject:
-    """The session after `session.update`: present keys change, everything else stays (protocol reference
-    3.2).
+    """The session after `session.update`: present keys change, the rest stays (protocol reference 3.2).
 
     Merges through `audio`, `audio.input` and `audio.output`; the objects below are replaced and their
     defaults filled in (`silence_duration_ms` is the server's default). `spoken`: the assistant has been
@@ -134,7 +133,7 @@ def merge_session(
     _check_session_type(patch)
     refuse_keys(patch, BETA_SESSION_KEYS, "session")
     changes: dict[str, Any] = {
-        key: cleared if patch[key] is None else read(patch[key], wanted, f"session.{key}")
+        key: cleared if patch[key] is None else read_leaf(patch[key], wanted, f"session.{key}")
         for key, (wanted, cleared) in _SESSION_FIELDS.items()
         if key in patch
     }
