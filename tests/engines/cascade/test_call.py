@@ -1,0 +1,286 @@
+"""The cascade's half of a call, with fakes for the four models and everything between them real."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from vivavoce.audio.clip import Clip, Frame
+from vivavoce.call.ports import (
+    Hints,
+    ModelChunk,
+    ModelStop,
+    ModelText,
+    ModelToolCall,
+    ModelUsage,
+    Prompt,
+    Speech,
+    Spoken,
+)
+from vivavoce.engines.cascade.call import CascadeCall
+from vivavoce.protocol.errors import EngineError
+from vivavoce.protocol.items import InputAudio, InputText, MessageItem
+from vivavoce.session.effects import Cancel, Forget, Generate, Listen, Prepare, Request, Speak, Transcribe
+from vivavoce.session.signals import (
+    AudioOut,
+    ClauseSpoken,
+    EngineFailed,
+    Prepared,
+    ResponseFinished,
+    Signal,
+    TextDelta,
+    TokenUsage,
+    ToolCall,
+    TranscriptFailed,
+    TranscriptFinished,
+)
+
+SOUND = Clip(bytes(960), 24_000)
+
+
+class SilentVad:
+    def probabilities(self, frame: Frame) -> list[tuple[int, float]]:
+        return [(frame.end, 0.0)]
+
+
+@dataclass
+class FakeUtterance:
+    words: str
+    fails: bool = False
+    fed: int = 0
+    cancelled: bool = False
+
+    def feed(self, clip: Clip) -> None:
+        self.fed += clip.samples
+
+    async def peek(self) -> str:
+        return self.words
+
+    async def finish(self) -> str:
+        if self.fails:
+            raise EngineError("stt", "no recogniser was free", retryable=True)
+        return self.words
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+@dataclass
+class FakeListener:
+    words: str = "where is my order"
+    fails: bool = False
+    begun: list[FakeUtterance] = field(default_factory=list)
+
+    def configure(self, hints: Hints) -> None: ...
+
+    def begin(self, on_partial: Callable[[str], None]) -> FakeUtterance:
+        self.begun.append(FakeUtterance(self.words, self.fails))
+        return self.begun[-1]
+
+    def close(self) -> None: ...
+
+
+@dataclass
+class FakeModel:
+    chunks: Sequence[ModelChunk | Exception | asyncio.Event] = ()
+    prompts: list[Prompt] = field(default_factory=list)
+    closed: int = 0
+    name: str = "fake"
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[ModelChunk, None]:
+        self.prompts.append(prompt)
+        try:
+            for chunk in self.chunks:
+                if isinstance(chunk, Exception):
+                    raise chunk
+                if isinstance(chunk, asyncio.Event):
+                    await chunk.wait()
+                    continue
+                yield chunk
+        finally:
+            self.closed += 1
+
+    async def close(self) -> None: ...
+
+
+@dataclass
+class FakeVoice:
+    fails: bool = False
+    name: str = "fake"
+
+    async def start(self) -> None: ...
+
+    async def speak(self, speech: Speech) -> AsyncGenerator[Spoken, None]:
+        if self.fails:
+            raise EngineError("tts", "the voice died")
+        yield Spoken(SOUND, ((len(speech.text), SOUND.ticks),))
+
+    async def close(self) -> None: ...
+
+
+@dataclass
+class Bench:
+    """A call on the bench: its fakes, and what it said."""
+
+    listener: FakeListener = field(default_factory=FakeListener)
+    model: FakeModel = field(default_factory=FakeModel)
+    voice: FakeVoice = field(default_factory=FakeVoice)
+    said: list[Signal] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.call = CascadeCall(SilentVad(), self.listener, self.model, self.voice, (), self.said.append)
+
+    async def settle(self) -> None:
+        for _ in range(12):
+            await asyncio.sleep(0)
+
+
+def request(*context: MessageItem) -> Request:
+    return Request("", context, (), "auto", True, None, True, "marin", 1.0, 24_000)
+
+
+def typed(text: str) -> MessageItem:
+    return MessageItem(id="item_typed", role="user", content=[InputText(text=text)])
+
+
+def spoken(item_id: str) -> MessageItem:
+    return MessageItem(id=item_id, role="user", content=[InputAudio()])
+
+
+async def test_a_typed_turn_streams_text_usage_and_end() -> None:
+    bench = Bench(
+        model=FakeModel([ModelText("Hi "), ModelText("there."), ModelUsage(7, 3), ModelStop("stop")])
+    )
+    bench.call.perform(Generate("gen_1", "resp_1", request(typed("hello"))))
+    await bench.settle()
+    assert bench.said == [
+        TextDelta("gen_1", "Hi "),
+        TextDelta("gen_1", "there."),
+        ResponseFinished("gen_1", "stop", TokenUsage(7, 3)),
+    ]
+
+
+async def test_speech_is_streamed_from_its_padded_start_and_answered_by_what_was_heard() -> None:
+    bench = Bench(model=FakeModel([ModelText("Let me see."), ModelStop("stop")]))
+    bench.call.perform(Listen("item_1", (Frame(0, SOUND), Frame(960, SOUND))))
+    bench.call.hear(Frame(1920, SOUND))
+    bench.call.perform(Transcribe("item_1", (Frame(0, SOUND),)))
+    bench.call.perform(Generate("gen_1", "resp_1", request(spoken("item_1"))))
+    await bench.settle()
+    assert bench.listener.begun[0].fed == 3 * 480
+    assert TranscriptFinished("item_1", "where is my order") in bench.said
+    assert bench.model.prompts[0].messages[-1] == {"role": "user", "content": "where is my order"}
+
+
+async def test_nothing_recognised_is_answered_by_silence_and_no_model_is_asked() -> None:
+    bench = Bench(listener=FakeListener(words=""))
+    bench.call.perform(Listen("item_1", (Frame(0, SOUND),)))
+    bench.call.perform(Transcribe("item_1", ()))
+    bench.call.perform(Generate("gen_1", "resp_1", request(spoken("item_1"))))
+    await bench.settle()
+    assert bench.said == [TranscriptFinished("item_1", ""), ResponseFinished("gen_1")]
+    assert bench.model.prompts == []
+
+
+async def test_audio_that_nobody_spoke_into_the_call_is_decoded_from_the_item() -> None:
+    bench = Bench()
+    bench.call.perform(Transcribe("item_1", (Frame(0, SOUND), Frame(960, SOUND))))
+    await bench.settle()
+    assert bench.listener.begun[0].fed == 2 * 480
+    assert bench.said == [TranscriptFinished("item_1", "where is my order")]
+
+
+async def test_a_failed_recognition_fails_the_item_and_the_turn() -> None:
+    bench = Bench(listener=FakeListener(fails=True))
+    bench.call.perform(Listen("item_1", ()))
+    bench.call.perform(Transcribe("item_1", ()))
+    bench.call.perform(Generate("gen_1", "resp_1", request(spoken("item_1"))))
+    await bench.settle()
+    assert TranscriptFailed("item_1", "stt_failed", "no recogniser was free") in bench.said
+    assert EngineFailed("gen_1", "stt", "stt_failed", "no recogniser was free") in bench.said
+
+
+async def test_a_soft_pause_is_answered_on_the_strength_of_what_was_heard_so_far() -> None:
+    bench = Bench(model=FakeModel([ModelText("Yes."), ModelStop("stop")]))
+    bench.call.perform(Listen("item_1", ()))
+    bench.call.perform(Prepare("gen_1", "item_1", request(spoken("item_1"))))
+    await bench.settle()
+    assert bench.said[0] == Prepared("gen_1", "where is my order")
+    assert bench.said[1] == TextDelta("gen_1", "Yes.")
+    assert not bench.listener.begun[0].cancelled
+
+
+async def test_pieces_of_interleaved_tool_calls_are_put_together() -> None:
+    pieces: list[ModelChunk | Exception | asyncio.Event] = [
+        ModelToolCall(0, "first", '{"a":'),
+        ModelToolCall(1, "second", ""),
+        ModelToolCall(0, "", " 1}"),
+        ModelToolCall(1, "", "{}"),
+        ModelStop("stop"),
+    ]
+    bench = Bench(model=FakeModel(pieces))
+    bench.call.perform(Generate("gen_1", "resp_1", request(typed("go"))))
+    await bench.settle()
+    assert bench.said[:2] == [ToolCall("gen_1", "first", '{"a": 1}'), ToolCall("gen_1", "second", "{}")]
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [EngineError("llm", "connection refused")],
+        [ModelText("So"), EngineError("llm", "no token for 10 s")],
+        [ModelToolCall(0, "find", "not json"), ModelStop("stop")],
+        [ModelToolCall(0, "find", "[1]"), ModelStop("stop")],
+        [RuntimeError("a bug of ours")],
+    ],
+)
+async def test_a_model_that_fails_fails_its_turn_and_the_next_one_works(
+    chunks: list[ModelChunk | Exception | asyncio.Event],
+) -> None:
+    bench = Bench(model=FakeModel(chunks))
+    bench.call.perform(Generate("gen_1", "resp_1", request(typed("go"))))
+    await bench.settle()
+    assert [type(signal) for signal in bench.said][-1] is EngineFailed
+    bench.model.chunks = [ModelText("Fine."), ModelStop("stop")]
+    bench.call.perform(Generate("gen_2", "resp_2", request(typed("again"))))
+    await bench.settle()
+    assert bench.said[-1] == ResponseFinished("gen_2", "stop", None)
+
+
+async def test_cancel_stops_the_model_at_once_and_nothing_more_is_said() -> None:
+    never = asyncio.Event()
+    bench = Bench(model=FakeModel([ModelText("Once upon"), never, ModelText(" a time")]))
+    bench.call.perform(Generate("gen_1", "resp_1", request(typed("a story"))))
+    await bench.settle()
+    bench.call.perform(Cancel("gen_1"))
+    await bench.settle()
+    never.set()
+    await bench.settle()
+    assert bench.said == [TextDelta("gen_1", "Once upon")]
+    assert bench.model.closed == 1
+
+
+async def test_a_clause_is_spoken_with_its_marks() -> None:
+    bench = Bench()
+    bench.call.perform(Speak("gen_1", 0, "Hello there.", "marin", 1.0, 24_000))
+    await bench.settle()
+    assert bench.said == [AudioOut("gen_1", 0, SOUND, ((12, SOUND.ticks),)), ClauseSpoken("gen_1", 0)]
+
+
+async def test_a_voice_that_dies_fails_its_turn() -> None:
+    bench = Bench(voice=FakeVoice(fails=True))
+    bench.call.perform(Speak("gen_1", 0, "Hello there.", "marin", 1.0, 24_000))
+    await bench.settle()
+    assert bench.said == [EngineFailed("gen_1", "tts", "tts_failed", "the voice died")]
+
+
+async def test_forgetting_and_closing_free_the_recogniser() -> None:
+    bench = Bench()
+    bench.call.perform(Listen("item_1", ()))
+    bench.call.perform(Forget("item_1"))
+    bench.call.perform(Listen("item_2", ()))
+    await bench.call.close()
+    assert [utterance.cancelled for utterance in bench.listener.begun] == [True, True]
