@@ -16,34 +16,11 @@ MOST_WORDS = 14
 
 _FEWEST_WORDS = 4
 _STRONG = ".!?"
-_LINKS = frozenset(
-    [
-        "and",
-        "or",
-        "but",
-        "because",
-        "which",
-        "that",
-        "who",
-        "when",
-        "where",
-        "while",
-        "if",
-        "so",
-        "to",
-        "in",
-        "on",
-        "at",
-        "with",
-        "for",
-        "of",
-        "from",
-        "by",
-        "as",
-        "about",
-        "into",
-    ]
+# Where a phrase without signs is cut: rather before a clause than before a phrase of place or time.
+_CONJUNCTIONS = frozenset(
+    {"and", "or", "but", "because", "which", "that", "who", "when", "where", "while", "if", "so"}
 )
+_PREPOSITIONS = frozenset({"to", "in", "on", "at", "with", "for", "of", "from", "by", "as", "about", "into"})
 
 SENTENCE_PAUSE_MS = 120
 _PAUSES_MS = {
@@ -78,7 +55,8 @@ def _length_of_next(words: Sequence[SpokenWord]) -> int:
         for length in places:
             if words[length - 1].pause and words[length - 1].pause in signs:
                 return length
-    for length in places:
-        if length < len(words) and words[length].text in _LINKS:
-            return length
+    for links in (_CONJUNCTIONS, _PREPOSITIONS):
+        for length in places:
+            if length < len(words) and words[length].text in links:
+                return length
     return len(words)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -48,7 +48,7 @@ class WorkerSynthesizer:
         """Start the warm workers. Raises EngineError("tts", ...)."""
         await self._pool.start()
 
-    async def speak(self, speech: Speech) -> AsyncIterator[Spoken]:
+    async def speak(self, speech: Speech) -> AsyncGenerator[Spoken, None]:
         """Pieces of `speech`, none where there is nothing to say. Closing the iterator frees the voice.
 
         Raises EngineError("tts", ...), retryable when the worker died or none was free.
@@ -60,9 +60,22 @@ class WorkerSynthesizer:
             "rate_hz": speech.rate_hz,
             "language": speech.language,
         }
+        begun = False
+        try:
+            async with await self._pool.acquire(request) as job:
+                async for pcm, marks in job:
+                    begun = True
+                    yield _spoken(pcm, marks, speech.rate_hz)
+        except EngineError as failed:
+            if begun or not failed.retryable:
+                raise
+        else:
+            return
+        # A worker that died while nobody used it is noticed only now; nothing was said, so another one may
+        # say it.
         async with await self._pool.acquire(request) as job:
             async for pcm, marks in job:
-                yield Spoken(Clip(pcm, speech.rate_hz), tuple((char_end, ticks) for char_end, ticks in marks))
+                yield _spoken(pcm, marks, speech.rate_hz)
 
     async def close(self) -> None:
         """End the workers."""
@@ -106,7 +119,7 @@ class RoutedSynthesizer:
         await self._english.start()
         await self._others.start()
 
-    def speak(self, speech: Speech) -> AsyncIterator[Spoken]:
+    def speak(self, speech: Speech) -> AsyncGenerator[Spoken, None]:
         """As the synthesizer for the language does."""
         return (self._english if is_english(speech.language) else self._others).speak(speech)
 
@@ -127,6 +140,10 @@ def open_synthesizer(settings: SynthesizerSettings | None = None) -> Synthesizer
         return RoutedSynthesizer(english, EspeakSynthesizer(settings.workers, warm=0))
     except EngineError:
         return english
+
+
+def _spoken(pcm: bytes, marks: list[list[int]], rate_hz: int) -> Spoken:
+    return Spoken(Clip(pcm, rate_hz), tuple((char_end, ticks) for char_end, ticks in marks))
 
 
 def _pool(factory: str, most: int, warm: int) -> WorkerPool:

@@ -54,6 +54,9 @@ def flite(worker: Worker) -> Callable[[WorkerJob], None]:
 def espeak(worker: Worker) -> Callable[[WorkerJob], None]:
     """Factory of a worker that speaks any language with espeak-ng."""
     engine = Espeak()
+    engine.choose("en", "m1")
+    # The first words of a process are slower and longer than all later ones.
+    engine.speak(["ready."], 1.0, PartSink([], 0, Delivery(24_000, _drop), _never))
 
     def handle(job: WorkerJob) -> None:
         request = msgspec.convert(job.request, Request)
