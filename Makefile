@@ -29,10 +29,12 @@ serve: ready-runtime ## the server, on 127.0.0.1:8000 unless ARGS say otherwise
 
 .PHONY: check
 check: ready-dev ## lint, format, types, import law, documentation tests, tests
-	@$(BIN)/ruff check .
-	@$(BIN)/ruff format --check --quiet .
-	@$(BIN)/mypy
-	@$(BIN)/python -m pytest $(ARGS)
+	@failed=; \
+	echo "lint";   $(BIN)/ruff check --quiet . || failed="$$failed lint"; \
+	echo "format"; $(BIN)/ruff format --check --quiet . || failed="$$failed format"; \
+	echo "types";  $(BIN)/mypy || failed="$$failed types"; \
+	echo "tests";  $(BIN)/python -m pytest $(ARGS) || failed="$$failed tests"; \
+	if [ -n "$$failed" ]; then echo "failed:$$failed" >&2; exit 1; fi
 
 .PHONY: bench
 bench: ready-runtime ## the figures of bench/RESULTS.md, measured here
