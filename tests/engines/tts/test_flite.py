@@ -1,8 +1,8 @@
 import itertools
 
 import pytest
-from tests.engines.speech import flite, loud_range_ms, pitch_hz, spoken
 
+from tests.engines.speech import flite, loud_range_ms, pitch_hz, spoken
 from vivavoce.audio.levels import peak_dbfs, rms_dbfs
 from vivavoce.engines.cascade.tts.delivery import Delivery, PartSink
 from vivavoce.engines.cascade.tts.voices import VOICES, choose
