@@ -38,7 +38,7 @@ check: ready-dev ## lint, format, types, import law, documentation tests, tests
 
 .PHONY: bench
 bench: ready-runtime ## the figures of bench/RESULTS.md, measured here
-	@$(BIN)/vivavoce bench $(ARGS)
+	@$(BIN)/python -m bench $(ARGS)
 
 .PHONY: prove
 prove: ready-dev ## the proofs at full size; date, seed and result go to docs/proofs.md
