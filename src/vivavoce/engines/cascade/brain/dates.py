@@ -324,9 +324,12 @@ def _clock(
         hour += 12
     elif half == "am" and hour == 12:
         hour = 0
-    elif half is None and 1 <= hour <= 7 and ":" not in words[at]:
+    elif half is None and 1 <= hour <= 7 and ":" not in words[at] and not _EARLY & set(words):
         hour += 12  # "at three" is in the afternoon for anyone who makes an appointment
     return Clock(at, end, _said(words, at, end), hour % 24, minute) if hour <= 24 and minute < 60 else None
+
+
+_EARLY = frozenset({"wake", "alarm", "morning", "breakfast", "sunrise"})
 
 
 def part_of_day(words: Sequence[str]) -> str | None:

@@ -17,7 +17,7 @@ STOP = word_set("""a an the this that these those my your his her its our their 
     know tell say said ask give show help hear thing things one ones something anything someone anyone
     could've would've kindly thanks thank currently right again more much many lot still yet ever already
     myself yourself able possible quick quickly moment minute second hold sure fine great good nice only
-    next last new current latest recent""")
+    next last new current latest recent sorry""")
 
 # Words of API descriptions that say nothing about the topic.
 API_WORDS = word_set("""get gets return returns returned returning given provide provides provided specific specified particular use used
@@ -56,7 +56,7 @@ ACTIONS: dict[str, frozenset[str]] = {
     kind: frozenset(stem(word) for word in words.split())
     for kind, words in {
         "read": """check look lookup find get show tell what what's whats where where's wheres when when's which who who's
-            how how's see read list search fetch track view query retrieve inquire is are does did any locate describe
+            how how's read list search fetch track view query retrieve inquire is are does did any locate describe
             calculate compute convert estimate quote compare verify validate count summarize""",
         "create": """book schedule create add make reserve place open register buy file submit log start arrange put order
             purchase raise report insert generate enroll invite record save write""",
@@ -107,11 +107,40 @@ mail email
 reminder remind alarm
 """.strip().splitlines()
 
-SYNONYMS: dict[str, frozenset[str]] = {}
+SYNONYMS: dict[str, dict[str, float]] = {}
+"""For a stem, the stems that may mean the same, with how likely: neighbours in a line above are the closest."""
 for _line in _ALIKE:
-    _stems = frozenset(stem(word) for word in _line.split())
-    for _word in _stems:
-        SYNONYMS[_word] = SYNONYMS.get(_word, frozenset()) | (_stems - {_word})
+    _stems = [stem(word) for word in _line.split()]
+    for _at, _word in enumerate(_stems):
+        for _place, _other in enumerate(_stems):
+            if _other != _word:
+                _near = 0.8 - 0.05 * min(abs(_place - _at), 4)
+                _known = SYNONYMS.setdefault(_word, {})
+                _known[_other] = max(_known.get(_other, 0.0), _near)
+
+
+# Words that are values, or parts of them, and so never count as a strange topic.
+VALUE_WORDS = word_set(
+    """zero oh o one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
+    eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million half quarter past point
+    double triple dash hyphen couple dozen first second third fourth fifth sixth seventh eighth ninth tenth twentieth
+    thirtieth monday tuesday wednesday thursday friday saturday sunday january february march april june july august
+    september october november december today tonight tomorrow yesterday week weekend month day morning afternoon evening
+    noon midnight am pm o'clock dollars dollar euros euro pounds cents percent degrees minutes minute hours hour a b c d e f g
+    h i j k l m n p q r s t u v w x y z number"""
+)
+
+# What a question word asks for, as words a description of a tool may have.
+QUESTIONS: dict[str, frozenset[str]] = {
+    word: frozenset(stem(one) for one in words.split())
+    for word, words in {
+        "where": "track location locate position status find nearest whereabouts",
+        "when": "time date schedule upcoming next calendar arrival departure hours",
+        "who": "person contact name directory staff",
+        "much": "price cost rate balance amount",
+        "many": "count number stock inventory quantity",
+    }.items()
+}
 
 NEGATIONS = word_set("no not don't without never nothing isn't doesn't except skip dont")
 PRONOUNS = word_set("it them they that this those these him her same there")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from vivavoce.engines.cascade.brain.english import ACTIONS, STOP, SYNONYMS
+from vivavoce.engines.cascade.brain.scoring import content_words
 from vivavoce.engines.cascade.brain.words import alike, sentences_of, stem, tokenize, word_set
 
 _WHO = r"(?:the |a )?(?:caller|user|customer|client|guest|patient|person|visitor|someone|somebody|anyone|they|he|she|people)s?"
@@ -102,7 +103,9 @@ def _words_to_say(action: str) -> str:
 
 def matching(instructions: str, words: list[str]) -> Rule | None:
     """The first rule whose condition an utterance meets."""
-    stems = [stem(word) for word in words if word not in STOP]
+    stems = [stem(word) for word in words if word not in STOP] + [
+        stem(word) for _, word in content_words(words)
+    ]
     best: tuple[float, int, Rule] | None = None
     for place, rule in enumerate(rules_in(instructions)):
         for cue in rule.cues:
@@ -114,7 +117,7 @@ def matching(instructions: str, words: list[str]) -> Rule | None:
 
 def _present(cue: str, stems: list[str]) -> bool:
     return any(
-        one == cue or (len(cue) > 3 and alike(one, cue)) or cue in SYNONYMS.get(one, ()) for one in stems
+        one == cue or (len(cue) > 3 and alike(one, cue)) or cue in SYNONYMS.get(one, {}) for one in stems
     )
 
 
@@ -220,4 +223,4 @@ def fact(instructions: str, words: list[str]) -> Fact | None:
 
 def _overlap(asked: set[str], text: str) -> int:
     stems = {stem(token.text) for token in tokenize(text)}
-    return sum(1 for one in asked if one in stems or SYNONYMS.get(one, frozenset()) & stems)
+    return sum(1 for one in asked if one in stems or SYNONYMS.get(one, {}).keys() & stems)

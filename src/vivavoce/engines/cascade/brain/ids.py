@@ -171,7 +171,7 @@ def _edges(words: tuple[str, ...], at: int) -> tuple[_Edge, ...]:
             edges.append(_Edge(step + 3, word.upper(), 0.0))
         elif words[step : step + 1] in (("for",), ("like",)) and _begins(words, step + 1, word):
             edges.append(_Edge(step + 2, word.upper(), 0.0))
-    elif 2 <= len(word) <= 4 and word.isalpha() and word not in DIGITS:
+    elif 2 <= len(word) <= 4 and word.isalpha() and not set(word) & set("aeiou"):
         edges.append(_Edge(step, word.upper(), 0.9))
     if word in _LETTERS:
         edges.append(_Edge(step, _LETTERS[word], 0.1))

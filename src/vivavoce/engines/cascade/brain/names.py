@@ -5,26 +5,30 @@ from __future__ import annotations
 import re
 
 from vivavoce.engines.cascade.brain.english import ACTIONS, FILLERS, NAME_JOINTS, POLITE, STOP, titled
-from vivavoce.engines.cascade.brain.tools import Slot
+from vivavoce.engines.cascade.brain.tools import Slot, cues_of
 from vivavoce.engines.cascade.brain.utterance import Scene, Value
 from vivavoce.engines.cascade.brain.words import likeness, stem, word_set
 
-_CUES = {
-    "place": word_set("in at to from for near around of"),
-    "name": word_set("for with named called about of to from by is on at"),
-    "string": word_set("for about called named with to on in of is as"),
-}
-_FROM = word_set("from origin departure source start sender")
-_TO = word_set("to destination arrival recipient target")
-_TEXT_CUES = word_set("saying says that reads because regarding about for on titled called asking telling")
+_ANNOUNCES = word_set("saying says that reads because asking telling since")
+_TEXT_CUES = word_set("regarding about for on titled called") | _ANNOUNCES
 _QUERY_CUES = word_set("for about on regarding")
 _QUERY_NAMES = word_set("query question topic keyword keywords search title subject")
 _QUOTED = re.compile(r"[\"“”]([^\"“”]+)[\"“”]|(?<!\w)'([^']{2,})'(?!\w)")
-_LEAD_INS = (
+_TEXT_LEAD_INS = (
+    "i'd like it to say",
+    "it should say",
+    "that would be",
+    "tell them",
+    "just say",
+    "because",
+    "about",
+    "say",
+)
+_LEAD_INS = sorted((
     "it's called", "it's", "it is", "its", "that is", "that's", "that would be", "my name is", "the name is", "i'm", "i am",
     "this is", "name is", "called", "named", "say", "tell them", "for", "in", "at", "to", "the", "about", "because", "i said",
     "no", "sorry", "i meant", "make it", "make that", "i'd like", "i would like", "i want", "let's say", "let's do",
-)  # fmt: skip
+), key=len, reverse=True)  # fmt: skip
 
 
 def quoted(scene: Scene) -> Value | None:
@@ -46,6 +50,9 @@ def read_name(slot: Slot, scene: Scene, expected: bool) -> Value | None:
     choices = [*_known(scene), *_capitalised(scene), *_after_cues(slot, scene), *_left_over(scene)]
     floor = 1.0 if slot.required or expected else 2.5
     choices = [one for one in choices if one.sure >= floor and scene.free(one.start, one.end)]
+    cues = cues_of(slot)
+    if cues in ({"from"}, {"to"}):  # what comes after the other preposition is the other place
+        choices = [one for one in choices if scene.words[max(0, one.start - 1)] not in {"from", "to"} - cues]
     if not choices:
         return None
     best = max(choices, key=lambda one: (one.sure, one.end - one.start))
@@ -110,7 +117,7 @@ def _is_action(word: str) -> bool:
 
 def _after_cues(slot: Slot, scene: Scene) -> list[Value]:
     found = []
-    cues = _cues(slot)
+    cues = cues_of(slot)
     for at, word in enumerate(scene.words):
         by_name = stem(word) in slot.words and at not in scene.taken
         if not by_name and word not in cues:
@@ -143,16 +150,6 @@ def _after_cues(slot: Slot, scene: Scene) -> list[Value]:
     return found
 
 
-def _cues(slot: Slot) -> frozenset[str]:
-    """Prepositions that introduce this slot; origin and destination each have their own."""
-    named = frozenset(slot.name.lower().replace("_", " ").split())
-    if named & _FROM:
-        return frozenset({"from"})
-    if named & _TO and slot.kind in ("place", "name"):
-        return frozenset({"to"})
-    return _CUES.get(slot.kind, _CUES["string"])
-
-
 def _run_end(scene: Scene, start: int) -> int:
     """Where a name that begins at `start` ends: at a function word, a courtesy, or a word something else explains."""
     end = start
@@ -169,6 +166,8 @@ def _run_end(scene: Scene, start: int) -> int:
 
 def _nameable(scene: Scene, at: int) -> bool:
     word = scene.words[at]
+    if word in _ANNOUNCES:
+        return False
     return not (
         at in scene.taken or at in scene.explained or word in STOP or word in POLITE or word in FILLERS
     )
@@ -200,26 +199,40 @@ def read_text(slot: Slot, scene: Scene, expected: bool) -> Value | None:
     if start is None:
         return None
     start, end = scene.trimmed(start, len(scene.words))
+    if cues is _QUERY_CUES:
+        start, end = _topic(scene, start, end)
     if start >= end:
         return None
     return Value(scene.raw(start, end), start, end, sure=2.0)
 
 
+def _topic(scene: Scene, start: int, end: int) -> tuple[int, int]:
+    """A search text without the words around it that only say what is searched: "concerts with chopin" -> "chopin"."""
+    inner_start, inner_end = start, end
+    while inner_start < end and not _nameable(scene, inner_start):
+        inner_start += 1
+    while inner_end > inner_start and not _nameable(scene, inner_end - 1):
+        inner_end -= 1
+    return (inner_start, inner_end) if inner_end > inner_start else (start, end)
+
+
 def _text_start(slot: Slot, scene: Scene, cues: frozenset[str]) -> int | None:
-    best: int | None = None
+    """Where free text begins: after a word that announces speech, else after the slot's name or a weak cue."""
+    weak: int | None = None
     for at, word in enumerate(scene.words[:-1]):
-        if at in scene.taken or at + 1 in scene.taken:
+        following = scene.words[at + 1]
+        if at in scene.taken or at + 1 in scene.taken or following in cues or stem(following) in slot.words:
             continue
-        if word in cues or (stem(word) in slot.words and (":" in scene.tokens[at].after or best is None)):
-            following = scene.words[at + 1]
-            if following in cues or stem(following) in slot.words:
-                continue
-            if word in ("for", "on", "about") and _last_explained(scene) > at + 3:
-                continue
-            best = at + 1
-            if word not in ("for", "on") or cues is _QUERY_CUES:
-                return best
-    return best
+        if word in _ANNOUNCES and cues is not _QUERY_CUES:
+            return at + 1
+        colon = ":" in scene.tokens[at].after
+        if (
+            weak is None
+            and (colon or word in cues)
+            and not (word in ("for", "on", "about") and _last_explained(scene) > at + 3)
+        ):
+            weak = at + 1
+    return weak
 
 
 def _last_explained(scene: Scene) -> int:
@@ -227,17 +240,23 @@ def _last_explained(scene: Scene) -> int:
 
 
 def _first_unexplained(scene: Scene) -> int | None:
-    return next(
-        (at for at in range(len(scene.words)) if _nameable(scene, at) and not _is_action(scene.words[at])),
-        None,
-    )
+    """Where text begins that no cue introduces, with the article or pronoun before it."""
+    for at in range(len(scene.words)):
+        if _nameable(scene, at) and not _is_action(scene.words[at]):
+            while at > 0 and scene.words[at - 1] in _DETERMINERS and at - 1 not in scene.explained:
+                at -= 1
+            return at
+    return None
+
+
+_DETERMINERS = word_set("the a an my our your their his her its this that there it is i we")
 
 
 def whole_answer(slot: Slot, scene: Scene) -> Value | None:
     """The answer to a question for a name or text: everything but the lead-in ("it's ...", "my name is ...")."""
     start, end = scene.trimmed(0, len(scene.words))
     for _ in range(3):
-        for lead in sorted(_LEAD_INS, key=len, reverse=True):
+        for lead in _LEAD_INS if slot.kind in ("name", "place", "string") else _TEXT_LEAD_INS:
             width = len(lead.split())
             if " ".join(scene.words[start : start + width]) == lead and start + width < end:
                 start += width

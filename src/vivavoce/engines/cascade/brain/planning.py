@@ -6,9 +6,10 @@ import re
 from dataclasses import dataclass
 
 from vivavoce.engines.cascade.brain.english import actions_of
-from vivavoce.engines.cascade.brain.filling import Filling, fill, remember, strong_id
-from vivavoce.engines.cascade.brain.tools import FIRES, Fit, Tool, Toolbox, fit_all
-from vivavoce.engines.cascade.brain.utterance import Context, Scene
+from vivavoce.engines.cascade.brain.filling import Filling, fill, read, remember, strong_id
+from vivavoce.engines.cascade.brain.scoring import FIRES, Fit, fit_all
+from vivavoce.engines.cascade.brain.tools import Tool, Toolbox
+from vivavoce.engines.cascade.brain.utterance import Context, Scene, Value
 from vivavoce.engines.cascade.brain.words import Token, tokenize, word_set
 
 _BOUNDARIES = word_set("and then plus also")
@@ -41,9 +42,9 @@ def plan(box: Toolbox, text: str, context: Context, needed: float = FIRES) -> li
         clauses = [_Clause(0, len(tokens), clauses[0].fit)]
     fillings: list[Filling] = []
     for clause in clauses:
-        filling = _fill_clause(clause, text, tokens, context)
-        if filling is not None and not any(_same(filling, other) for other in fillings):
-            fillings.append(filling)
+        for filling in _fill_clause(clause, text, tokens, context):
+            if not any(_same(filling, other) for other in fillings):
+                fillings.append(filling)
     return _shared(fillings, text, context)
 
 
@@ -65,7 +66,9 @@ def _clauses(box: Toolbox, text: str, tokens: tuple[Token, ...], needed: float) 
     open_from = 0
     for start, end in _stretches(tokens):
         fit = _judged(box, text, tokens, open_from if not found else start, end, needed)
-        if fit is not None:
+        if fit is not None and found and _goes_on(found[-1], fit, tokens, start, end):
+            found[-1] = _Clause(found[-1].start, end, found[-1].fit)
+        elif fit is not None:
             found.append(_Clause(open_from if not found else start, end, fit))
         elif found:
             last = found[-1]
@@ -77,6 +80,17 @@ def _clauses(box: Toolbox, text: str, tokens: tuple[Token, ...], needed: float) 
             else:
                 found[-1] = _Clause(last.start, end, last.fit)
     return found
+
+
+def _goes_on(last: _Clause, fit: Fit, tokens: tuple[Token, ...], start: int, end: int) -> bool:
+    """Whether a stretch only continues the one before: the same tool, and no verb of its own."""
+    words = [token.text for token in tokens[start:end]]
+    return (
+        last.fit is not None
+        and fit.tool is last.fit.tool
+        and not actions_of(words)
+        and not strong_id(fit.tool, words)
+    )
 
 
 def _judged(
@@ -114,17 +128,38 @@ def _inside_name(tokens: tuple[Token, ...], at: int) -> bool:
     return at > 1 and before.raw[:1].isupper() and after.raw[:1].isupper() and not actions_of([after.text])
 
 
-def _fill_clause(clause: _Clause, text: str, tokens: tuple[Token, ...], context: Context) -> Filling | None:
+def _fill_clause(clause: _Clause, text: str, tokens: tuple[Token, ...], context: Context) -> list[Filling]:
+    """The call of a clause; several when it names several values for one slot ("in Paris and in London")."""
     if clause.fit is None:
-        return None
+        return []
     part = text[tokens[clause.start].start : tokens[clause.end - 1].end]
-    scene = Scene(part, context, _explained(clause.fit, part))
-    return fill(clause.fit.tool, scene)
+    tool = clause.fit.tool
+    scene = Scene(part, context, _explained(tool, part))
+    first = fill(tool, scene)
+    return [first, *_more(first, scene)]
 
 
-def _explained(fit: Fit, part: str) -> frozenset[int]:
-    """Words of this stretch that speak for the tool; positions are those of the stretch, since it was scored alone."""
-    return frozenset(at for at in fit.explained if at < len(tokenize(part)))
+def _explained(tool: Tool, part: str) -> frozenset[int]:
+    """The words of a text that speak for a tool."""
+    words = [token.text for token in tokenize(part)]
+    return fit_all(Toolbox.of(tool), words)[0].explained
+
+
+def _more(first: Filling, scene: Scene) -> list[Filling]:
+    """Further calls of the same tool for values joined by "and" to the first one's."""
+    found: list[Filling] = []
+    slot = next((slot for slot in first.tool.needs if slot.path in first.values), None)
+    if slot is None or slot.kind not in ("place", "id", "enum", "date"):
+        return found
+    value = first.values[slot.path]
+    while scene.words[value.end : value.end + 1] == ["and"]:
+        rest = Scene(scene.raw(value.end + 1, len(scene.words)), scene.context, frozenset())
+        following = read(slot, rest, expected=True)
+        if following is None or following.start > 2 or following.value == value.value:
+            break
+        found.append(Filling(first.tool, {**first.values, slot.path: following}))
+        value = Value(following.value, value.end, value.end + 1 + following.end)
+    return found
 
 
 def _same(one: Filling, other: Filling) -> bool:
@@ -152,10 +187,7 @@ def _shared(fillings: list[Filling], text: str, context: Context) -> list[Fillin
 
 def complete(tool: Tool, text: str, context: Context) -> Filling:
     """Arguments for a tool that something else than the words' fit has chosen (a rule, a correction, a forced choice)."""
-    words = [token.text for token in tokenize(text)]
-    box = Toolbox((tool,), dict.fromkeys(tool.vocabulary, 1.0))
-    explained = fit_all(box, words)[0].explained
-    scene = Scene(text, context, explained)
+    scene = Scene(text, context, _explained(tool, text))
     filling = fill(tool, scene)
     remember(filling, scene)
     return filling

@@ -39,6 +39,7 @@ def heard_part(slot: Slot, scene: Scene, expected: bool) -> str | None:
     run = plain_run(scene.words, frozenset(scene.taken), near)
     if run is None or len(run.text) < 2 or not (expected or near is not None):
         return None
+    scene.taken |= set(range(run.start, run.end))  # a broken id is no one's name
     return run.text
 
 
@@ -168,12 +169,24 @@ def read_enum(slot: Slot, scene: Scene, expected: bool) -> Value | None:
 def _choice_said(choice: str, scene: Scene) -> tuple[int, int, float] | None:
     parts = words_of_name(choice) or [choice.lower()]
     stems = [stem(part) for part in parts]
+    spelled = _spelled(choice, scene)
+    if spelled is not None:
+        return spelled, spelled + len(choice), 1.0
     for exactness, same in ((1.0, _same), (0.7, alike), (0.6, _synonym)):
         for at in range(len(scene.words) - len(parts) + 1):
             window = [stem(word) for word in scene.words[at : at + len(parts)]]
             negated = at > 0 and scene.words[at - 1] in NEGATIONS
             if scene.free(at, at + len(parts)) and not negated and all(map(same, window, stems)):
                 return at, at + len(parts), exactness
+    return None
+
+
+def _spelled(choice: str, scene: Scene) -> int | None:
+    """Where a short choice is said letter by letter."""
+    letters = list(choice.lower())
+    for at in range(len(scene.words) - len(letters) + 1):
+        if len(letters) > 1 and scene.words[at : at + len(letters)] == letters:
+            return at
     return None
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 
 from vivavoce.engines.cascade.brain.conversation import Conversation
+from vivavoce.engines.cascade.brain.english import STOP
 from vivavoce.engines.cascade.brain.guidance import greeting
 from vivavoce.engines.cascade.brain.tools import Tool
 from vivavoce.engines.cascade.brain.wording import NO_MODEL, abilities, role
-from vivavoce.engines.cascade.brain.words import word_set
+from vivavoce.engines.cascade.brain.words import tokenize, word_set
 
 _GREETINGS = word_set(
     "hi hello hey hiya greetings howdy morning afternoon evening good there day everyone again"
@@ -88,4 +89,5 @@ def without_greeting(text: str) -> str:
     """The utterance without a leading "hi there", "thanks"."""
     lead = r"^(?:(?:hi|hello|hey|good (?:morning|afternoon|evening)|thanks|thank you|great|perfect|okay|ok|alright|yes|so|well)(?: there)?[\s,.!]+)+"
     shorter = re.sub(lead, "", text.strip(), flags=re.I)
-    return shorter or text
+    meaning = any(token.text not in STOP for token in tokenize(shorter))
+    return shorter if meaning else text

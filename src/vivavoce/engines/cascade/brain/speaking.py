@@ -17,6 +17,7 @@ NOTHING = "I found nothing."
 _SHOWN = 3
 _MESSAGES = ("message", "answer", "text", "reply", "result", "output", "summary", "description", "content")
 _LABELS = ("title", "name", "subject", "label", "summary", "id", "number")
+_ACRONYMS = word_set("eta id url vat crm zip pin usd eur api faq")
 _ID_KEYS = ("id", "number", "reference", "code")
 _ERGATIVE = word_set(
     "shipped arrived departed landed started begun finished ended expired failed left closed opened"
@@ -62,6 +63,8 @@ def _names(text: str, about: str) -> bool:
 def subject(call: Call, tool: Tool | None) -> str:
     """What a call was about, out of its arguments: "order A1001", "Sable Crust", or "" when it had none."""
     slots = {slot.name: slot for slot in tool.slots} if tool else {}
+    if sum(1 for name in call.arguments if name in slots and slots[name].kind == "place") > 1:
+        return ""  # a journey has no single place as its subject
     for wanted in ("id", "integer_id", "name", "place", "string"):
         for name, value in call.arguments.items():
             slot = slots.get(name)
@@ -150,6 +153,8 @@ def is_sentence(text: str) -> bool:
     """Whether a text can be read as it is: it ends like a sentence, or it has a subject and a finite verb."""
     stripped = text.strip()
     words = tokenize(stripped)
+    if re.search(r"\w[.!?]\s+[A-Z]", stripped):
+        return True
     if stripped[-1:] in ".!?" and len(words) >= 3 and stripped[:1].isupper():
         return True
     finite = _FINITE.search(stripped)
@@ -265,6 +270,8 @@ def _facts(facts: dict[str, Any], about: str, tool: Tool | None) -> list[str]:
     ]
     if phrases:
         lead = "" if sentences else f"{_opened(about)}: " if about else ""
+        if lead and re.match(r"(?:in|at|on|by|from) ", phrases[0]):
+            lead = f"{lead[:-2]} "
         sentences.append(_ended(lead + (listed(phrases) if lead else _opened(listed(phrases)))))
     sentences += [_ended(_opened(one)) for one in plain.values() if isinstance(one, str) and is_sentence(one)]
     for key, one in rest.items():
@@ -302,6 +309,7 @@ def _fact(key: str, value: Any) -> str:
             said = said[:-1]
     else:
         said = _plain(value)
+    words = [word.upper() if word in _ACRONYMS else word for word in words]
     if words[-1:] == ["in"] or (words and words[-1] in ("at", "on", "by", "from")):
         return f"{' '.join(words)} {said}"
     plural = len(words) > 0 and words[-1].endswith("s") and not words[-1].endswith(("ss", "us"))

@@ -1,7 +1,7 @@
-"""Tools as the brain sees them: slots to fill, words that speak for them, and how well an utterance fits each.
+"""Tools as the brain sees them: slots to fill, and the words that speak for each tool.
 
-The score is lexical: stems the utterance shares with a tool's name, description and parameters, weighted by how rare they
-are among the tools at hand, plus agreement of the kind of action, minus words nothing accounts for.
+A tool's vocabulary comes from its own name, description and parameters; a word weighs more the fewer of the tools at hand
+have it.
 """
 
 from __future__ import annotations
@@ -17,17 +17,13 @@ import msgspec
 from vivavoce.engines.cascade.brain.english import (
     ACTIONS,
     API_WORDS,
-    PHRASES,
     STOP,
     SYNONYMS,
-    WRITES,
     actions_of,
 )
-from vivavoce.engines.cascade.brain.ids import Shape, find_id, ids_in_text, shape_of
+from vivavoce.engines.cascade.brain.ids import Shape, ids_in_text, shape_of
 from vivavoce.engines.cascade.brain.schema import Schema, resolve
 from vivavoce.engines.cascade.brain.words import (
-    alike,
-    distance,
     sound,
     stem,
     tokenize,
@@ -35,21 +31,12 @@ from vivavoce.engines.cascade.brain.words import (
     words_of_name,
 )
 
-FIRES = 1.2
-"""The score from which an utterance is taken as a wish for a tool."""
-
 _NAME, _DESCRIPTION, _PARAMETER, _CHOICE, _PARAMETER_TEXT = 2.0, 1.0, 1.0, 1.4, 0.6
 _GENERIC_VERB, _SPECIFIC_VERB = 0.0, 0.5
-_SPELLED = {
-    "see": "c", "sea": "c", "are": "r", "our": "r", "or": "r", "em": "m", "him": "m", "bee": "b", "be": "b", "dee": "d",
-    "eff": "f", "gee": "g", "jay": "j", "kay": "k", "el": "l", "en": "n", "pee": "p", "pea": "p", "queue": "q", "cue": "q",
-    "ess": "s", "tea": "t", "tee": "t", "you": "u", "vee": "v", "ex": "x", "why": "y", "eye": "i", "hey": "a", "ay": "a",
-    "oh": "o", "and": "n", "am": "m",
-}  # fmt: skip
 _ID_WORDS = word_set("id number no code reference ref sku pnr serial confirmation")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Slot:
     """One argument: where it goes (`path` into nested objects), what it takes, and how it is called in speech."""
 
@@ -72,7 +59,7 @@ class Slot:
         return [value for value in inner.get("enum") or () if value is not None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Tool:
     """A function tool, compiled."""
 
@@ -100,17 +87,13 @@ class Toolbox:
     by_sound: dict[str, frozenset[str]] = field(default_factory=dict)
     by_letter: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, tool: Tool) -> Toolbox:
+        """A box with one tool in it, to ask which words speak for that tool."""
+        return _box((tool,))
+
     def named(self, name: str) -> Tool | None:
         return next((tool for tool in self.tools if tool.name == name), None)
-
-
-@dataclass(frozen=True, slots=True)
-class Fit:
-    """How well an utterance fits a tool, and which word positions speak for it."""
-
-    tool: Tool
-    score: float
-    explained: frozenset[int]
 
 
 def toolbox(tools: tuple[dict[str, Any], ...], instructions: str) -> Toolbox:
@@ -121,12 +104,17 @@ def toolbox(tools: tuple[dict[str, Any], ...], instructions: str) -> Toolbox:
 @lru_cache(maxsize=64)
 def _compiled(encoded: bytes, known_ids: tuple[str, ...]) -> Toolbox:
     tools = tuple(_tool(entry.get("function", entry), known_ids) for entry in msgspec.json.decode(encoded))
+    return _box(tools)
+
+
+@lru_cache(maxsize=256)
+def _box(tools: tuple[Tool, ...]) -> Toolbox:
     counts: dict[str, int] = {}
     for tool in tools:
         for word in tool.vocabulary:
             counts[word] = counts.get(word, 0) + 1
     most = math.log(len(tools) + 1) or 1.0
-    rarity = {word: 0.35 + 0.65 * math.log((len(tools) + 1) / count) / most for word, count in counts.items()}
+    rarity = {word: 0.5 + 0.5 * math.log((len(tools) + 1) / count) / most for word, count in counts.items()}
     by_sound: dict[str, set[str]] = {}
     by_letter: dict[str, list[str]] = {}
     for word in counts:
@@ -158,28 +146,48 @@ def _tool(function: dict[str, Any], known_ids: tuple[str, ...]) -> Tool:
         )
         for choice in slot.choices:
             _add(vocabulary, words_of_name(str(choice)), _CHOICE)
-    acronyms = frozenset(found.lower() for found in re.findall(r"\b[A-Z]{2,5}\b", f"{description} {name}"))
+    short = [
+        str(choice)
+        for slot in slots
+        for choice in slot.choices
+        if re.fullmatch(r"(?i)[^aeiou\W\d]{2,5}", str(choice))
+    ]
+    acronyms = frozenset(short) | frozenset(
+        found.lower() for found in re.findall(r"\b[A-Z]{2,5}\b", f"{description} {name}")
+    )
     return Tool(
         name, description, root or {}, slots, vocabulary, _action(words, description), acronyms, _noun(words)
     )
 
 
 def _add(vocabulary: dict[str, float], words: list[str], weight: float) -> None:
-    for word in words:
+    verb = _verb_at(words) if weight == _NAME else -1
+    for at, word in enumerate(words):
         key = stem(word)
         if word in API_WORDS or word in STOP or len(key) < 2 or word.isdigit():
             continue
         worth = weight
         if key in ACTIONS["read"]:
             worth = _GENERIC_VERB if key not in SYNONYMS else 0.3
-        elif any(key in verbs for verbs in ACTIONS.values()) and weight == _NAME and word == words[0]:
+        elif at == verb:
             worth = _SPECIFIC_VERB
         vocabulary[key] = max(vocabulary.get(key, 0.0), worth)
 
 
+_TRAILING_VERBS = word_set("lookup search check query fetch update find get list")
+
+
+def _verb_at(words: list[str]) -> int:
+    """Where the verb of a tool's name stands: first as in find_order, or last as in order_lookup; -1 when there is none."""
+    if len(words) > 1 and words[-1] in _TRAILING_VERBS:
+        return len(words) - 1
+    return next((at for at in (0, 1) if at < len(words) and actions_of(words[at : at + 1])), -1)
+
+
 def _action(words: list[str], description: str) -> str | None:
+    verb = _verb_at(words)
     opening = [token.text for token in tokenize(description)][:1]
-    for candidates in (words[:1], opening, words[1:2]):
+    for candidates in (words[verb : verb + 1] if verb >= 0 else [], opening):
         kinds = actions_of(candidates)
         for kind in ("transfer", "cancel", "change", "create", "send", "read"):
             if kind in kinds:
@@ -188,12 +196,16 @@ def _action(words: list[str], description: str) -> str | None:
 
 
 def _noun(words: list[str]) -> str:
-    rest = [word for word in words if word not in API_WORDS]
-    while len(rest) > 1 and actions_of(rest[:1]):
+    """What a tool is about, out of its name: find_order -> order, get_next_meeting -> next meeting."""
+    verb = _verb_at(words)
+    rest = [
+        word
+        for at, word in enumerate(words)
+        if at != verb and (word not in API_WORDS or at > max(verb, 0) + 1)
+    ]
+    while len(rest) > 1 and rest[0] in ("up", "to", "for", "by", "on", "off", "of", "get", "current", "the"):
         rest = rest[1:]
-    return " ".join(
-        word for word in rest if word not in ("up", "to", "for", "by", "on", "off", "of")
-    ) or " ".join(words)
+    return " ".join(rest) or " ".join(words)
 
 
 # --- slots --------------------------------------------------------------------------------------------------------------
@@ -256,6 +268,8 @@ def slot_kind(schema: Schema, words: list[str], text: str, about: str) -> str:
     kind = schema.get("type", "string")
     if kind == "integer" and words[-1:] and words[-1] in _ID_WORDS and words != ["number"]:
         return "integer_id"
+    if kind == "integer" and re.search(r"\bnumber\b(?! of)", text.lower()) and len(words) == 1:
+        return "integer_id"
     if kind in _TYPES_WITHOUT_WORDS:
         return _TYPES_WITHOUT_WORDS[kind]
     if kind != "string":
@@ -276,6 +290,8 @@ def _string_kind(schema: Schema, words: list[str], text: str) -> str:
     if "phone" in words or "telephone" in words:
         return "phone"
     named = set(words)
+    if re.match(r"(?:the )?(?:day|date)\b", text.lower()):
+        return "date"
     examples = [str(one) for one in schema.get("examples") or ()]
     if isinstance(schema.get("pattern"), str) and re.search(r"\\d|0-9", schema["pattern"]):
         return "id"
@@ -286,159 +302,54 @@ def _string_kind(schema: Schema, words: list[str], text: str) -> str:
     for kind, listed in _KIND_WORDS:
         if named & set(listed.split()):
             return kind
-    return "id" if ids_in_text(text) else "string"
+    if ids_in_text(text) or re.search(r"\b(?:number|code|reference|id)\b", text.lower()):
+        return "id"
+    return "string"
+
+
+_VAGUE = word_set("from to id when where who what key value")
 
 
 def _label(words: list[str], text: str, kind: str) -> str:
     """How a slot is asked for: the description's own noun phrase when it is a short one, else its name in words."""
-    phrase = re.split(
-        r"[,.;:(]| e\.g| such as | like | for example | to | of | for | in | that | whose ", text, maxsplit=1
-    )[0]
-    phrase = re.sub(
-        r"^(?:the|a|an|your|their|user's|caller's|customer's|optional)\s+", "", phrase.strip(), flags=re.I
-    )
+    phrase = _noun_phrase(text)
     plain = [token.text for token in tokenize(phrase)]
-    if 1 < len(plain) <= 4 and not actions_of(plain[:1]) and set(map(stem, plain)) & set(map(stem, words)):
+    said = set(map(stem, plain)) & set(map(stem, words))
+    if 1 < len(plain) <= 4 and plain[0] not in ("whether", "if", "which") and (said or set(words) <= _VAGUE):
         label = " ".join(plain)
     else:
         label = " ".join(words)
     label = re.sub(r"\bids?$|\bno$", "number", label)
-    return {"number": "number", "id": "number", "from": "starting point", "to": "destination"}.get(
-        label, label
-    )
+    return {"id": "number", "from": "starting point", "to": "destination"}.get(label, label)
 
 
-# --- fitting an utterance to tools -----------------------------------------------------------------------------------------
+def _noun_phrase(text: str) -> str:
+    """The first noun phrase of a description, without its article: "City of departure", "order number"."""
+    phrase = re.split(r"[,.;:(]| e\.g| such as | like | for | to | in | that | whose ", text, maxsplit=1)[
+        0
+    ].strip()
+    article = r"^(?:the|a|an|your|their|user's|caller's|customer's|optional)\s+"
+    phrase = re.sub(article, "", re.sub(article, "", phrase, flags=re.I), flags=re.I)
+    head, _, rest = phrase.partition(" of ")
+    return phrase if len(head.split()) == 1 and len(rest.split()) == 1 else head
 
 
-def content_words(words: list[str]) -> list[tuple[int, str]]:
-    """(position, word) of the words that carry a topic; phrases such as "how much" count as one word at their first."""
-    found, skip = [], -1
-    for at, word in enumerate(words):
-        if at <= skip:
-            continue
-        joined = PHRASES.get((word, words[at + 1])) if at + 1 < len(words) else None
-        if joined:
-            found.append((at, joined))
-            skip = at + 1
-        elif word not in STOP and not word.isdigit():
-            found.append((at, word))
-    return found
+# --- prepositions -----------------------------------------------------------------------------------------------------------
+
+_CUES = {
+    "place": word_set("in at to from for near around of"),
+    "name": word_set("for with named called about of to from by is on at"),
+    "string": word_set("for about called named with to on in of is as"),
+}
+_FROM = word_set("from origin departure source start sender")
+_TO = word_set("to destination arrival recipient target")
 
 
-def fit_all(box: Toolbox, words: list[str]) -> list[Fit]:
-    """Every tool's fit to an utterance, best first."""
-    seen = content_words(words)
-    acronyms = _acronyms(box, words)
-    matches = {at: _vocabulary_matches(box, word) for at, word in seen}
-    for at, stems in _joined(box, words, matches).items():
-        matches[at] = {**stems, **matches.get(at, {})}
-    said = actions_of([word for _, word in seen] + [word for word in words if word in ("what's", "where's")])
-    fits = [_fit(box, tool, words, seen, matches, said, acronyms) for tool in box.tools]
-    return sorted(fits, key=lambda fit: -fit.score)
-
-
-def _vocabulary_matches(box: Toolbox, word: str) -> dict[str, float]:
-    """Stems of the toolbox that a spoken word may stand for, each with its certainty."""
-    key = stem(word)
-    if key in box.rarity:
-        return {key: 1.0, **{other: 0.5 for other in SYNONYMS.get(key, ()) if other in box.rarity}}
-    found = {other: 0.75 for other in SYNONYMS.get(key, ()) if other in box.rarity}
-    if found or len(key) < 4:
-        return found
-    for other in box.by_sound.get(sound(key), ()):
-        if alike(key, other):
-            found[other] = 0.7
-    limit = 1 if len(key) < 8 else 2
-    if len(key) >= 5:
-        for other in box.by_letter.get(key[:1], ()):
-            if len(other) >= 5 and distance(key, other, limit) <= limit:
-                found[other] = 0.7
-    return found
-
-
-def _joined(
-    box: Toolbox, words: list[str], known: dict[int, dict[str, float]]
-) -> dict[int, dict[str, float]]:
-    """Words a recogniser broke apart: two or three neighbours that together sound like one rare word of the tools."""
-    found: dict[int, dict[str, float]] = {}
-    for width in (2, 3):
-        for at in range(len(words) - width + 1):
-            if any(known.get(place) for place in range(at, at + width)):
-                continue
-            together = "".join(words[at : at + width])
-            key = sound(together)
-            if len(key) < 4:
-                continue
-            for other in box.by_sound.get(key, ()):
-                if distance(together, other, 4) <= 4:
-                    found[at] = {other: 0.6}
-    return found
-
-
-def _acronyms(box: Toolbox, words: list[str]) -> dict[str, int]:
-    """Acronyms of the tools that were spelled out, in letters or in words that sound like letters."""
-    letters = [word if len(word) == 1 else _SPELLED.get(word, "?") for word in words]
-    spelled = "".join(letters)
-    found = {}
-    for acronym in {acronym for tool in box.tools for acronym in tool.acronyms}:
-        place = spelled.find(acronym)
-        if place >= 0:
-            found[acronym] = place
-    return found
-
-
-def _fit(
-    box: Toolbox,
-    tool: Tool,
-    words: list[str],
-    seen: list[tuple[int, str]],
-    matches: dict[int, dict[str, float]],
-    said: frozenset[str],
-    acronyms: dict[str, int],
-) -> Fit:
-    best: dict[str, float] = {}
-    explained: set[int] = set()
-    for at, stems in matches.items():
-        worth = {
-            one: certainty * tool.vocabulary.get(one, 0) * box.rarity[one] for one, certainty in stems.items()
-        }
-        top = max(worth, key=lambda one: worth[one], default="")
-        if top and worth[top] > 0:
-            best[top] = max(best.get(top, 0.0), worth[top])
-        if top and (worth[top] > 0 or top in tool.vocabulary):
-            explained.add(at)
-    for acronym, at in acronyms.items():
-        if acronym in tool.acronyms:
-            best[acronym] = _DESCRIPTION + 0.3
-            explained |= set(range(at, at + len(acronym)))
-    ranked = sorted(best.values(), reverse=True)
-    score = sum(worth / (1 + 0.25 * place) for place, worth in enumerate(ranked[:6]))
-    valued, bonus = _values(tool, words)
-    score += bonus + _agreement(tool, said) if ranked or bonus else 0.0
-    strangers = [
-        at for at, word in seen if at not in explained and at not in valued and not actions_of([word])
-    ]
-    spare = 4 if any(slot.kind in ("name", "place", "text", "string") for slot in tool.slots) else 1
-    score -= 0.3 * max(0, len(strangers) - spare)
-    return Fit(tool, round(score, 4), frozenset(explained))
-
-
-def _agreement(tool: Tool, said: frozenset[str]) -> float:
-    """Whether the kind of action that was said is the kind the tool does."""
-    wished = said & WRITES
-    if tool.action in wished:
-        return 0.8
-    if tool.action == "read" or tool.action is None:
-        return -0.9 if wished and "read" not in said else 0.0
-    return -0.9 if wished or "read" in said else -0.2
-
-
-def _values(tool: Tool, words: list[str]) -> tuple[set[int], float]:
-    """Word positions that are an id of the tool's own shape, and what finding one is worth."""
-    for slot in tool.needs:
-        if slot.kind == "id" and slot.shape is not None:
-            heard = find_id(words, slot.shape, floor=0.6)
-            if heard is not None:
-                return set(range(heard.start, heard.end)), 0.9
-    return set(), 0.0
+def cues_of(slot: Slot) -> frozenset[str]:
+    """Prepositions that introduce a value; origin and destination each have their own."""
+    named = frozenset(slot.name.lower().replace("_", " ").split())
+    if named & _FROM:
+        return frozenset({"from"})
+    if named & _TO and slot.kind in ("place", "name"):
+        return frozenset({"to"})
+    return _CUES.get(slot.kind, _CUES["string"])

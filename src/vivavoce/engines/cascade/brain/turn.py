@@ -7,7 +7,7 @@ asks for, and the user turns before it are read again (`Frame`).
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from vivavoce.call.ports import Prompt
@@ -18,8 +18,9 @@ from vivavoce.engines.cascade.brain.filling import Filling, answer, fill, forced
 from vivavoce.engines.cascade.brain.planning import best_fit, complete, plan
 from vivavoce.engines.cascade.brain.readers import yes_or_no
 from vivavoce.engines.cascade.brain.schema import faults
+from vivavoce.engines.cascade.brain.scoring import FIRES, content_words
 from vivavoce.engines.cascade.brain.speaking import spoken, subject
-from vivavoce.engines.cascade.brain.tools import FIRES, Slot, Tool, content_words, toolbox
+from vivavoce.engines.cascade.brain.tools import Slot, Tool, toolbox
 from vivavoce.engines.cascade.brain.utterance import Context, Scene, Value, names_in
 from vivavoce.engines.cascade.brain.words import tokenize, word_set
 
@@ -199,10 +200,18 @@ class Turn:
                 return self._proceed(frame)
         if fact and (fact.coverage >= 0.6 or (explain and fact.matched)):
             return Answer(fact.text)
-        return Answer(self._two_turns_as_one() or self._at_a_loss(words))
+        return self._two_turns_as_one() or Answer(self._at_a_loss(words))
 
-    def _two_turns_as_one(self) -> str:
-        return ""
+    def _two_turns_as_one(self) -> Answer | None:
+        """A pause may have cut one sentence into two turns: when the last makes no sense alone, read both together."""
+        last = self._users[-1]
+        before = self._talk.before(last.at)
+        if before is None or before.role != "user" or not before.text:
+            return None
+        messages = [message for place, message in enumerate(self._prompt.messages) if place != before.at]
+        messages[last.at - 1] = {"role": "user", "content": f"{before.text} {last.text}"}
+        together = Turn(replace(self._prompt, messages=tuple(messages))).decide()
+        return together if together.calls or together.text.endswith("?") else None
 
     def _ruled(self, rule: guidance.Rule) -> Answer | None:
         """What a rule of the instructions wants: a tool, or words."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from vivavoce.engines.cascade.brain.english import ACTIONS, listed
+from vivavoce.engines.cascade.brain.english import ACTIONS, STOP, actions_of, listed
 from vivavoce.engines.cascade.brain.filling import Filling
 from vivavoce.engines.cascade.brain.tools import Slot, Tool
 from vivavoce.engines.cascade.brain.words import sentences_of, stem, words_of_name
@@ -134,19 +134,26 @@ def ability(tool: Tool) -> str:
     """What a tool lets the brain do, as words after "I can"."""
     first = (sentences_of(tool.description) or [""])[0].rstrip(".!")
     first = re.split(r"\s+(?:by|using|given|based on|when|if|so that|via)\b|[,(;:]", first)[0].strip()
+    first = re.sub(r"\bthe (?:user|caller|customer)'s\b", "your", first)
     words = first.split()
-    if len(words) >= 2:
-        verb = _base_form(words[0].lower())
-        if verb:
-            return " ".join([verb, *words[1:10]])
+    while words and words[-1].lower() in STOP:
+        words = words[:-1]
     if tool.action == "transfer":
         return f"pass you on to {tool.noun}"
+    if len(words) >= 2:
+        verb = _base_form(words[0].lower())
+        if verb and (tool.action is None or tool.action in actions_of([verb])):
+            return " ".join([verb, *words[1:10]])
     return f"help with {tool.noun}"
 
 
 def _base_form(verb: str) -> str:
-    for candidate in (verb, verb.removesuffix("s"), verb.removesuffix("es")):
-        if any(stem(candidate) in verbs for verbs in ACTIONS.values()) and not candidate.endswith("ing"):
+    for candidate in (verb.removesuffix("es"), verb.removesuffix("s"), verb):
+        if (
+            any(stem(candidate) in verbs for verbs in ACTIONS.values())
+            and (candidate == verb or stem(candidate) == stem(verb))
+            and not candidate.endswith("ing")
+        ):
             return candidate
     return ""
 
