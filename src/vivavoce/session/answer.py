@@ -78,7 +78,7 @@ class Answer:
         """Sound of the clause being spoken; sound of any other clause is stale and dropped."""
         if not self._direct and signal.clause != self._speaking:
             return
-        self.clock.mark("first_audio", now_ms)
+        self.clock.mark("tts_first_byte", now_ms)
         self._tell(lambda response, at: self._play(response, signal, at), now_ms)
 
     def clause_spoken(self, signal: ClauseSpoken) -> None:
@@ -166,6 +166,7 @@ class Answer:
 
     def _play(self, response: Response, signal: AudioOut, now_ms: int) -> None:
         item_id = response.message_id or response.begin_message()
+        self.clock.mark("first_audio", now_ms)
         self.audio_ticks += signal.clip.ticks
         response.play(signal.clip)
         self._playback.play(item_id, signal.clip, signal.marks, now_ms)

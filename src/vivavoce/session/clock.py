@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 Stage = Literal[
     "speech_end",
@@ -11,6 +11,7 @@ Stage = Literal[
     "created",
     "llm_first_token",
     "first_clause",
+    "tts_first_byte",
     "first_audio",
     "done",
 ]
@@ -21,6 +22,10 @@ class TurnClock:
 
     def __init__(self) -> None:
         self.at_ms: dict[str, int] = {}
+        self.adopted = False
+        """The answer had been prepared at a soft pause, and held."""
+        self.discarded = 0
+        """Answers that were prepared for this turn and thrown away."""
 
     def mark(self, stage: Stage, now_ms: int) -> None:
         """The stage was reached."""

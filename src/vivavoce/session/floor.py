@@ -80,7 +80,7 @@ class Floor:
         self.unseen_output = False
         """A tool output came after the active response was given its context."""
         self.discarded = 0
-        """Speculations that came to nothing."""
+        """Speculations that came to nothing since the last turn."""
         self._outbox = outbox
         self._conversation = conversation
         self._playback = playback
@@ -117,8 +117,10 @@ class Floor:
         ready = self.speculation
         if ready is None or ready.item_id != item_id:
             self.withdraw()
+            clock.discarded, self.discarded = self.discarded, 0
             self.create(session, override_response(session, None), now_ms, clock)
             return
+        clock.discarded, self.discarded = self.discarded, 0
         clock.at_ms.update(ready.answer.clock.at_ms)
         ready.answer.clock = clock
         clock.mark("created", now_ms)
@@ -152,10 +154,11 @@ class Floor:
             return
         self.speculation = None
         if ready.heard == text:
+            ready.answer.clock.adopted = True
             self._attach(ready.answer, ready.turn_over, now_ms)
             self.advance(session, ready.answer, now_ms)
             return
-        self.discarded += 1
+        ready.answer.clock.discard()
         self._close(ready.answer)
         answer = self._answer(
             self._outbox.new_id("gen"), self._request(session, override_response(session, None))
@@ -220,6 +223,8 @@ class Floor:
             # The caller is saying something else; what comes of it will be answered with all that is known by then.
             self.kept = None
             self.end(session, self.active, "cancel", now_ms, reason=reason)
+        # Whether or not it was still being made: whatever is still being played is not going to be heard.
+        self._playback.flush()
 
     def cancel(self, session: SessionObject, response_id: str | None, now_ms: int) -> None:
         """`response.cancel` (protocol reference 4.9): the active response, or any live one by its id."""
@@ -253,7 +258,7 @@ class Floor:
         answer.clock.mark("done", now_ms)
         counted = answer.finished.usage if answer.finished is not None else None
         usage = self._ledger.usage(answer.request, answer.text_sent, answer.audio_ticks, counted)
-        response.end(ending, usage, reason=reason, error=error, clock=answer.clock.since())
+        response.end(ending, usage, reason=reason, error=error, clock=answer.clock)
         if self.active is answer:
             self.active = None
             self._arm_filler(session, ending, now_ms)

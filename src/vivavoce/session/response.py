@@ -21,6 +21,7 @@ from vivavoce.protocol.responses import (
     StatusDetails,
     Usage,
 )
+from vivavoce.session.clock import TurnClock
 from vivavoce.session.conversation import Conversation, snapshot
 from vivavoce.session.effects import Part, Play
 from vivavoce.session.outbox import Outbox
@@ -147,7 +148,7 @@ class Response:
         *,
         reason: str | None = None,
         error: ResponseError | None = None,
-        clock: dict[str, int] | None = None,
+        clock: TurnClock | None = None,
     ) -> None:
         """Close whatever is open, then the response itself. `response.done` is always sent (protocol checklist 38)."""
         if self._message is not None:
@@ -164,7 +165,7 @@ class Response:
                 details["error"] = error
             made.status_details = StatusDetails(**details)
         if clock is not None:
-            made.vivavoce = {"clock": clock}
+            made.vivavoce = clock.shown()
         self._outbox.send(se.ResponseDone, response=self._snapshot())
         self._outbox.send(se.RateLimitsUpdated, rate_limits=[])
 
