@@ -31,9 +31,14 @@ class TurnClock:
         """The stage was reached."""
         self.at_ms.setdefault(stage, now_ms)
 
-    def since(self, origin_ms: int | None = None) -> dict[str, int]:
-        """All stages relative to the end of speech, or to the response's creation where nobody spoke."""
-        origin = (
-            self.at_ms.get("speech_end", self.at_ms.get("created", 0)) if origin_ms is None else origin_ms
-        )
-        return {stage: at - origin for stage, at in self.at_ms.items()}
+    def discard(self) -> None:
+        """What was prepared is thrown away; its times are not this turn's."""
+        self.discarded += 1
+        for stage in ("llm_first_token", "first_clause", "tts_first_byte"):
+            self.at_ms.pop(stage, None)
+
+    def shown(self) -> dict[str, Any]:
+        """All stages relative to the end of speech (to the response's creation where nobody spoke), and what speculation did."""
+        origin = self.at_ms.get("speech_end", self.at_ms.get("created", 0))
+        stages = {stage: at - origin for stage, at in self.at_ms.items()}
+        return {"clock": stages, "prepared": {"adopted": self.adopted, "discarded": self.discarded}}
