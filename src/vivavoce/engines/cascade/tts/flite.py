@@ -18,10 +18,28 @@ from vivavoce.engines.cascade.tts.voices import FliteVoice
 
 _CALLBACK_SAMPLES = 320
 _STOP, _GO_ON = -1, 0
-_LEAD_MS = 12
 _DECAY_MS = 40
-# Brings every voice to about -18 dBFS RMS over a sentence (bench/tts.py prints the levels).
-_GAINS = {"slt": 0.7, "rms": 1.2, "awb": 1.05, "kal16": 2.6, "kal": 0.9}
+
+
+@dataclass(frozen=True, slots=True)
+class _Tuning:
+    """gain brings a voice to about -18 dBFS RMS over a sentence (bench/tts.py prints the levels).
+
+    lead_ms: sound kept before the planned start of speech. awb is early: without it "the" is lost, and
+    recognition shows it.
+    """
+
+    gain: float
+    lead_ms: int
+
+
+_TUNINGS = {
+    "slt": _Tuning(0.7, 20),
+    "rms": _Tuning(1.2, 12),
+    "awb": _Tuning(1.05, 40),
+    "kal16": _Tuning(2.6, 12),
+    "kal": _Tuning(0.9, 12),
+}
 
 
 class _Wave(ctypes.Structure):
@@ -85,11 +103,6 @@ class Flite:
         self._voices = {name: self._register(name, library) for name, library in opened.items()}
         self._part: _Part | None = None
 
-    @property
-    def voices(self) -> tuple[str, ...]:
-        """Short names of the voices at hand."""
-        return tuple(self._voices)
-
     def speak(self, chosen: FliteVoice, words: Sequence[str], speed: float, sink: PartSink) -> None:
         """Say the words of one part. They must be what `text.read_aloud` gives for English, at least one.
 
@@ -101,7 +114,7 @@ class Flite:
         self._core.flite_feat_set_float(features, b"duration_stretch", chosen.size / speed)
         self._core.flite_feat_set_float(features, b"f0_shift", chosen.pitch)
         self._seed(1)
-        self._part = part = _Part(sink, len(words), _GAINS[name], chosen.size)
+        self._part = part = _Part(sink, len(words), _TUNINGS[name], chosen.size)
         try:
             utterance = self._core.flite_synth_text(" ".join(map(_token, words)).encode("ascii"), voice)
             if utterance:
@@ -143,15 +156,15 @@ class Flite:
         try:
             rate_hz = wave.contents.sample_rate
             if part.plan is None:
-                part.begin(rate_hz, self._read_plan(info.contents.utt, part.words, rate_hz))
+                part.begin(rate_hz, self._read_plan(info.contents.utt, part, rate_hz))
             samples = ctypes.addressof(wave.contents.samples.contents)
             return part.take(samples, start, start + size)
         except BaseException as error:  # must not unwind through flite's frames
             part.error = error
             return _STOP
 
-    def _read_plan(self, utterance: int, words: int, rate_hz: int) -> _Plan:
-        core = self._core
+    def _read_plan(self, utterance: int, part: _Part, rate_hz: int) -> _Plan:
+        core, words = self._core, part.words
         segments = [
             (core.item_feat_string(item, b"name"), core.flite_ffeature_float(item, b"end"))
             for item in self._items(utterance, b"Segment")
@@ -170,7 +183,7 @@ class Flite:
             ends.append(max(said, ends[-1] if ends else start))
         if len(ends) != words:
             ends = [start + (end - start) * count / words for count in range(1, words + 1)]
-        lead, decay = _LEAD_MS / 1000, _DECAY_MS / 1000
+        lead, decay = part.tuning.lead_ms / 1000, _DECAY_MS / 1000
         first = round(max(0.0, start - lead) * rate_hz)
         return _Plan(first, round((end + decay) * rate_hz), [round(at * rate_hz) - first for at in ends])
 
@@ -184,11 +197,11 @@ class Flite:
 class _Part:
     """One part while it is being spoken."""
 
-    def __init__(self, sink: PartSink, words: int, gain: float, size: float) -> None:
+    def __init__(self, sink: PartSink, words: int, tuning: _Tuning, size: float) -> None:
         self.sink = sink
         self.size = size
         self.words = words
-        self.gain = gain
+        self.tuning = tuning
         self.plan: _Plan | None = None
         self.error: BaseException | None = None
 
@@ -205,7 +218,7 @@ class _Part:
         assert self.plan is not None
         first, last = max(start, self.plan.start), min(end, self.plan.end)
         if first < last:
-            self.sink.audio(ctypes.string_at(samples + 2 * first, 2 * (last - first)), self.gain)
+            self.sink.audio(ctypes.string_at(samples + 2 * first, 2 * (last - first)), self.tuning.gain)
         # Nothing but silence follows: not computing it frees the voice earlier.
         return _STOP if end >= self.plan.end else _GO_ON
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 import re
 
 from vivavoce.engines.cascade.tts import english, foreign
-from vivavoce.engines.cascade.tts.collector import PAUSES, SpokenWord
+from vivavoce.engines.cascade.tts.collector import SpokenWord
 
-__all__ = ["PAUSES", "SpokenWord", "is_english", "read_aloud"]
+__all__ = ["SpokenWord", "is_english", "read_aloud"]
 
 
 def read_aloud(text: str, language: str = "en") -> tuple[SpokenWord, ...]:
