@@ -1,0 +1,298 @@
+"""What must hold for every stream of GA server events that one connection is sent, from its first event on.
+
+Feed it each event in order; it raises `Broken` at the first one that cannot be. The rules are those of protocol reference 4 and
+of its checklist (7).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pybase64
+
+from vivavoce.testing.conversation_log import ConversationLog
+
+Event = dict[str, Any]
+
+MS_PER_TOKEN = 50
+"""Assistant audio is counted in tokens of this length (protocol reference 4.18)."""
+BYTES_PER_MS = {"audio/pcm": 48, "audio/pcmu": 8, "audio/pcma": 8}
+LARGEST_DELTA_MS = 100
+
+
+class Broken(AssertionError):
+    """An event that breaks a rule; the message says which."""
+
+
+def _need(holds: bool, rule: str) -> None:
+    if not holds:
+        raise Broken(rule)
+
+
+@dataclass(slots=True)
+class OpenPart:
+    """A content part between its `added` and its `done`."""
+
+    kind: str
+    text: str = ""
+    audio_done: bool = False
+    text_done: bool = False
+
+
+@dataclass(slots=True)
+class OpenItem:
+    """An output item between its `added` and its `done`."""
+
+    id: str
+    kind: str
+    part: OpenPart | None = None
+    arguments: str = ""
+    arguments_done: bool = False
+
+
+@dataclass(slots=True)
+class Live:
+    """A response between `response.created` and `response.done`."""
+
+    in_conversation: bool
+    bytes_per_ms: int
+    item: OpenItem | None = None
+    finished: list[Event] = field(default_factory=list)
+    audio_bytes: int = 0
+
+
+class Invariants:
+    """Follows a stream of server events."""
+
+    def __init__(self) -> None:
+        self.live: dict[str, Live] = {}
+        self.conversation = ConversationLog()
+        self._event_ids: set[str] = set()
+        self._responses: set[str] = set()
+        self._speaking: str | None = None
+        self._heard_until_ms = 0
+        self._sent_ms: dict[str, float] = {}
+        self._after_done = False
+
+    def feed(self, event: Event) -> None:
+        """Take in the next event. Raises Broken."""
+        kind = event["type"]
+        _need(bool(self._event_ids) or kind == "session.created", "session.created comes first")
+        _need(event["event_id"] not in self._event_ids, "event ids are unique")
+        self._event_ids.add(event["event_id"])
+        if self._after_done:
+            _need(kind == "rate_limits.updated", "rate_limits.updated follows response.done")
+        self._after_done = kind == "response.done"
+        if "response_id" in event:
+            self._output(kind, event)
+        elif kind in _RULES:
+            _RULES[kind](self, event)
+
+    def finish(self) -> None:
+        """The stream is over and nothing is going on any more."""
+        _need(not self.live, f"every response is done, {list(self.live)} is not")
+        undone = self.conversation.undone()
+        _need(not undone, f"every item is done, {undone} is not")
+
+    # --- responses ------------------------------------------------------------------------------------------------------
+
+    def _created(self, event: Event) -> None:
+        response = event["response"]
+        _need(response["id"] not in self._responses, "a response is created once")
+        self._responses.add(response["id"])
+        _need(
+            response["status"] == "in_progress" and response["output"] == [] and response["usage"] is None,
+            "a new response is empty and in progress",
+        )
+        in_conversation = response["conversation_id"] is not None
+        _need(
+            not in_conversation or not any(live.in_conversation for live in self.live.values()),
+            "at most one response of the default conversation is live",
+        )
+        wire = response["audio"]["output"]["format"]["type"]
+        self.live[response["id"]] = Live(in_conversation, BYTES_PER_MS[wire])
+
+    def _done(self, event: Event) -> None:
+        response = event["response"]
+        live = self.live.pop(response["id"], None)
+        _need(live is not None, "response.done ends a live response, once")
+        assert live is not None
+        _need(live.item is None, "every item of a response is done before the response")
+        _need(response["output"] == live.finished, "response.done lists the items as they were done")
+        _need(response["status"] != "in_progress", "a response that is done is not in progress")
+        details = response["status_details"]
+        _need(
+            details is None if response["status"] == "completed" else details["type"] == response["status"],
+            "status_details explain every ending but a completed one",
+        )
+        self._usage(response["usage"], live)
+
+    def _usage(self, usage: Event, live: Live) -> None:
+        given, said = usage["input_token_details"], usage["output_token_details"]
+        cached = given["cached_tokens_details"]
+        kinds = ("text_tokens", "audio_tokens", "image_tokens")
+        _need(usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"], "total tokens add up")
+        _need(usage["input_tokens"] == sum(given[kind] for kind in kinds), "input tokens add up")
+        _need(usage["output_tokens"] == said["text_tokens"] + said["audio_tokens"], "output tokens add up")
+        _need(given["cached_tokens"] == sum(cached[kind] for kind in kinds), "cached tokens add up")
+        _need(all(cached[kind] <= given[kind] for kind in kinds), "cached tokens are part of the input")
+        _need(
+            said["audio_tokens"] == live.audio_bytes // (live.bytes_per_ms * MS_PER_TOKEN),
+            "audio tokens are the length of the audio that was sent",
+        )
+
+    def _output(self, kind: str, event: Event) -> None:
+        live = self.live.get(event["response_id"])
+        _need(live is not None, f"{kind} belongs to a live response")
+        assert live is not None
+        _need(event.get("output_index") == len(live.finished), "output_index counts the items of a response")
+        if kind == "response.output_item.added":
+            self._item_added(live, event)
+            return
+        _need(live.item is not None, f"{kind} belongs to an open item")
+        assert live.item is not None
+        if kind == "response.output_item.done":
+            self._item_done(live, live.item, event)
+            return
+        _need(event["item_id"] == live.item.id, f"{kind} names the open item")
+        if kind.startswith("response.function_call_arguments"):
+            _arguments(live.item, kind, event)
+            return
+        _need(event["content_index"] == 0, "a message has one content part")
+        self._part(live, live.item, kind, event)
+
+    def _item_added(self, live: Live, event: Event) -> None:
+        item = event["item"]
+        _need(live.item is None, "one item of a response is open at a time")
+        _need(item["status"] == "in_progress", "an item begins in progress")
+        _need(item.get("content", []) == [] and item.get("arguments", "") == "", "an item begins empty")
+        live.item = OpenItem(item["id"], item["type"])
+
+    def _item_done(self, live: Live, item: OpenItem, event: Event) -> None:
+        done = event["item"]
+        _need(done["id"] == item.id, "the open item is done")
+        _need(done["status"] in ("completed", "incomplete"), "an item that is done is not in progress")
+        _need(item.part is None, "every content part is done before its item")
+        if item.kind == "function_call":
+            _need(
+                item.arguments_done and done["arguments"] == item.arguments,
+                "an item has the arguments it was sent",
+            )
+        live.finished.append(done)
+        live.item = None
+
+    def _part(self, live: Live, item: OpenItem, kind: str, event: Event) -> None:
+        if kind == "response.content_part.added":
+            _need(item.part is None, "one content part is open at a time")
+            part = event["part"]
+            _need(part.get("text", part.get("transcript")) == "", "a content part begins empty")
+            item.part = OpenPart(part["type"])
+            return
+        _need(item.part is not None, f"{kind} belongs to an open content part")
+        assert item.part is not None
+        part = item.part
+        if kind == "response.content_part.done":
+            said = event["part"].get("text", event["part"].get("transcript"))
+            _need(
+                event["part"]["type"] == part.kind and said == part.text,
+                "a part is done with what was sent of it",
+            )
+            _need(part.text_done and part.audio_done is (part.kind == "audio"), "every delta has its done")
+            item.part = None
+        elif kind == "response.output_audio.delta":
+            self._sound(live, item, event["delta"])
+        else:
+            _text(part, kind, event)
+
+    def _sound(self, live: Live, item: OpenItem, delta: str) -> None:
+        assert item.part is not None
+        _need(item.part.kind == "audio" and not item.part.audio_done, "audio belongs to an open audio part")
+        sound = pybase64.b64decode(delta, validate=True)
+        _need(0 < len(sound) <= live.bytes_per_ms * LARGEST_DELTA_MS, "an audio delta is at most 100 ms long")
+        _need(live.bytes_per_ms == 8 or len(sound) % 2 == 0, "an audio delta is whole samples")
+        _need(item.part.text != "", "the transcript of a clause comes before its sound")
+        live.audio_bytes += len(sound)
+        self._sent_ms[item.id] = self._sent_ms.get(item.id, 0.0) + len(sound) / live.bytes_per_ms
+
+    # --- the caller -----------------------------------------------------------------------------------------------------
+
+    def _speech_started(self, event: Event) -> None:
+        _need(self._speaking is None, "speech starts after it has stopped")
+        _need(
+            event["audio_start_ms"] >= self._heard_until_ms, "speech starts in audio that no item holds yet"
+        )
+        self._speaking = event["item_id"]
+        self._heard_until_ms = event["audio_start_ms"]
+
+    def _speech_stopped(self, event: Event) -> None:
+        _need(self._speaking == event["item_id"], "speech stops after it has started, under the same item id")
+        _need(event["audio_end_ms"] > self._heard_until_ms, "speech ends after it has begun")
+        self._heard_until_ms = event["audio_end_ms"]
+        self.conversation.expect_commit(event["item_id"])
+
+    def _committed(self, event: Event) -> None:
+        if self._speaking is not None:
+            _need(
+                event["item_id"] == self._speaking, "what is committed during speech has the speech's item id"
+            )
+        self._speaking = None
+        self.conversation.committed(event)
+
+    def _cleared(self, event: Event) -> None:
+        self._speaking = None
+
+    def _session_updated(self, event: Event) -> None:
+        # Turn detection that is switched off while somebody speaks has nothing more to say.
+        if event["session"]["audio"]["input"]["turn_detection"] is None:
+            self._speaking = None
+
+    def _truncated(self, event: Event) -> None:
+        self.conversation.known(event["item_id"])
+        sent = self._sent_ms.get(event["item_id"], 0.0)
+        _need(event["audio_end_ms"] <= sent, "an item is truncated within the audio that was sent")
+
+    def _item(self, event: Event) -> None:
+        self.conversation.feed(event)
+
+
+def _arguments(item: OpenItem, kind: str, event: Event) -> None:
+    _need(
+        item.kind == "function_call" and not item.arguments_done, "arguments belong to an open function call"
+    )
+    if kind.endswith(".delta"):
+        item.arguments += event["delta"]
+    else:
+        _need(event["arguments"] == item.arguments, "deltas of arguments joined are the arguments")
+        item.arguments_done = True
+
+
+def _text(part: OpenPart, kind: str, event: Event) -> None:
+    if kind == "response.output_audio.done":
+        _need(part.kind == "audio" and not part.audio_done, "audio is done once")
+        part.audio_done = True
+        return
+    wanted = "response.output_audio_transcript" if part.kind == "audio" else "response.output_text"
+    _need(kind.startswith(wanted) and not part.text_done, f"{kind} belongs to an open part of its kind")
+    if kind.endswith(".delta"):
+        part.text += event["delta"]
+        return
+    _need(event.get("text", event.get("transcript")) == part.text, "deltas of text joined are the text")
+    part.text_done = True
+
+
+_RULES = {
+    "response.created": Invariants._created,
+    "response.done": Invariants._done,
+    "input_audio_buffer.speech_started": Invariants._speech_started,
+    "input_audio_buffer.speech_stopped": Invariants._speech_stopped,
+    "input_audio_buffer.committed": Invariants._committed,
+    "input_audio_buffer.cleared": Invariants._cleared,
+    "session.updated": Invariants._session_updated,
+    "conversation.item.truncated": Invariants._truncated,
+    "conversation.item.added": Invariants._item,
+    "conversation.item.done": Invariants._item,
+    "conversation.item.deleted": Invariants._item,
+    "conversation.item.retrieved": Invariants._item,
+    "conversation.item.input_audio_transcription.completed": Invariants._item,
+}
