@@ -334,7 +334,8 @@ class Call:
     # --- time -----------------------------------------------------------------------------------------------------------
 
     def _now_ms(self) -> int:
-        return int(self._loop.time() * 1000)
+        # 0.57 s times 1000 is 569.99...: cut off, a timer that fires on time would find nothing due yet.
+        return int(self._loop.time() * 1000 + 0.001)
 
     def _arm(self) -> None:
         """One timer, for the machine's next deadline; touched only when that has moved."""
