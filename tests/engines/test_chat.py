@@ -1,0 +1,462 @@
+"""The chat client against a real HTTP server on loopback that plays what real servers send, and what broken ones do."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+import pytest
+
+from vivavoce.call.ports import ModelChunk, ModelStop, ModelText, ModelToolCall, ModelUsage, Prompt
+from vivavoce.engines.cascade.chat import ChatModel, same_address
+from vivavoce.protocol.errors import EngineError
+
+KEY = "sk-very-secret-0123456789"
+PROMPT = Prompt(({"role": "user", "content": "hello"},))
+TOOLS = (
+    {"type": "function", "function": {"name": "find", "description": "", "parameters": {"type": "object"}}},
+)
+
+
+class Endpoint:
+    """Plays one scripted answer per request. A step is bytes to send, or an event to wait for before going on."""
+
+    def __init__(self, *answers: Sequence[bytes | asyncio.Event]) -> None:
+        self.answers = list(answers)
+        self.bodies: list[dict[str, Any]] = []
+        self.heads: list[str] = []
+        self.asked = asyncio.Event()
+        self.gone = asyncio.Event()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while await self._request(reader):
+                for step in self.answers.pop(0):
+                    if isinstance(step, bytes):
+                        writer.write(step)
+                        await writer.drain()
+                    elif not await self._waited(step, reader):
+                        return
+                if self.answers:
+                    continue
+                break
+        except (ConnectionError, asyncio.IncompleteReadError):
+            self.gone.set()
+        finally:
+            writer.close()
+
+    async def _request(self, reader: asyncio.StreamReader) -> bool:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        self.heads.append(head)
+        length = int(
+            next(
+                line.split(":")[1] for line in head.splitlines() if line.lower().startswith("content-length")
+            )
+        )
+        self.bodies.append(msgspec.json.decode(await reader.readexactly(length)))
+        self.asked.set()
+        return True
+
+    async def _waited(self, step: asyncio.Event, reader: asyncio.StreamReader) -> bool:
+        """Wait for an event, or notice that the client has left."""
+        waiting = asyncio.ensure_future(step.wait())
+        leaving = asyncio.ensure_future(reader.read(1))
+        done, pending = await asyncio.wait({waiting, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        for task in pending:
+            task.cancel()
+        if leaving in done:
+            self.gone.set()
+        return waiting in done
+
+
+@asynccontextmanager
+async def endpoint(*answers: Sequence[bytes | asyncio.Event]) -> AsyncIterator[tuple[Endpoint, str]]:
+    played = Endpoint(*answers)
+    server = await asyncio.start_server(played.serve, "127.0.0.1", 0)
+    try:
+        yield played, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+    finally:
+        server.close()
+
+
+def head(status: str = "200 OK", kind: str = "text/event-stream") -> bytes:
+    return f"HTTP/1.1 {status}\r\ncontent-type: {kind}\r\nconnection: close\r\n\r\n".encode()
+
+
+def event(body: Any, end: str = "\n\n") -> bytes:
+    return b"data: " + msgspec.json.encode(body) + end.encode()
+
+
+def delta(content: dict[str, Any], reason: str | None = None, **more: Any) -> bytes:
+    body = {
+        "id": "c1",
+        "object": "chat.completion.chunk",
+        "choices": [{"index": 0, "delta": content, "finish_reason": reason}],
+    }
+    return event(body | more)
+
+
+def call(index: int | None, **function: str) -> dict[str, Any]:
+    entry: dict[str, Any] = {"type": "function", "function": function}
+    return entry if index is None else entry | {"index": index}
+
+
+DONE = b"data: [DONE]\n\n"
+USAGE = event({"choices": [], "usage": {"prompt_tokens": 11, "completion_tokens": 4, "total_tokens": 15}})
+
+
+async def chunks(url: str, prompt: Prompt = PROMPT, **settings: Any) -> list[ModelChunk]:
+    model = ChatModel(url, "small", settings.pop("key", None), **settings)
+    try:
+        return [chunk async for chunk in model.stream(prompt)]
+    finally:
+        await model.close()
+
+
+async def failure(url: str, **settings: Any) -> EngineError:
+    with pytest.raises(EngineError) as caught:
+        await chunks(url, **settings)
+    assert caught.value.stage == "llm"
+    return caught.value
+
+
+# --- what real servers send ---------------------------------------------------------------------------------------------
+
+
+async def test_the_shape_of_openai() -> None:
+    answer = [head(), delta({"role": "assistant", "content": ""}), delta({"content": "Hel"}), delta({"content": "lo."}),
+              delta({}, "stop"), USAGE, DONE]  # fmt: skip
+    async with endpoint(answer) as (played, url):
+        assert await chunks(url, key=KEY) == [
+            ModelText("Hel"),
+            ModelText("lo."),
+            ModelUsage(11, 4),
+            ModelStop("stop"),
+        ]
+    assert played.bodies[0] == {
+        "model": "small",
+        "messages": [{"role": "user", "content": "hello"}],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    assert f"authorization: Bearer {KEY}" in played.heads[0]
+    assert played.heads[0].startswith("POST /v1/chat/completions ")
+
+
+async def test_the_shape_of_vllm_with_interleaved_calls_and_reasoning() -> None:
+    answer = [
+        head(),
+        delta({"role": "assistant", "content": None, "reasoning_content": "The user wants two things."}),
+        delta({"reasoning_content": " So I call two tools."}),
+        delta({"tool_calls": [call(0, name="find", arguments="") | {"id": "a"}]}),
+        delta({"tool_calls": [call(0, arguments='{"x":')]}),
+        delta({"tool_calls": [call(1, name="list", arguments="") | {"id": "b"}, call(0, arguments=" 1}")]}),
+        delta({"tool_calls": [call(1, arguments="{}")]}, "tool_calls"),
+        USAGE,
+        DONE,
+    ]
+    async with endpoint(answer) as (played, url):
+        got = await chunks(url, Prompt(PROMPT.messages, TOOLS, "required", False, 50))
+    assert got == [
+        ModelToolCall(0, "find", ""),
+        ModelToolCall(0, "", '{"x":'),
+        ModelToolCall(1, "list", ""),
+        ModelToolCall(0, "", " 1}"),
+        ModelToolCall(1, "", "{}"),
+        ModelUsage(11, 4),
+        ModelStop("stop"),
+    ]
+    assert played.bodies[0]["tool_choice"] == "required"
+    assert played.bodies[0]["parallel_tool_calls"] is False
+    assert played.bodies[0]["max_tokens"] == 50
+
+
+async def test_the_shape_of_ollama_whole_calls_all_at_index_zero() -> None:
+    answer = [
+        head(),
+        delta(
+            {
+                "role": "assistant",
+                "content": "",
+                "tool_calls": [call(0, name="find", arguments='{"x":1}') | {"id": "a"}],
+            }
+        ),
+        delta(
+            {
+                "role": "assistant",
+                "content": "",
+                "tool_calls": [call(0, name="find", arguments='{"x":2}') | {"id": "b"}],
+            }
+        ),
+        delta({"role": "assistant", "content": ""}, "stop"),
+        DONE,
+    ]
+    async with endpoint(answer) as (_, url):
+        got = await chunks(url)
+    assert got == [
+        ModelToolCall(0, "find", '{"x":1}'),
+        ModelToolCall(1, "find", '{"x":2}'),
+        ModelStop("stop"),
+    ]
+
+
+async def test_the_shape_of_llama_server_with_crlf_comments_and_no_done() -> None:
+    answer = [
+        head(),
+        b": keep-alive\r\n\r\n",
+        delta({"content": "One "}).replace(b"\n", b"\r\n"),
+        b"event: message\r\nid: 7\r\n" + delta({"content": "two"}).replace(b"\n", b"\r\n"),
+        delta({}, "length", usage={"prompt_tokens": 3, "completion_tokens": 2}, timings={"predicted_ms": 1}),
+    ]
+    async with endpoint(answer) as (_, url):
+        assert await chunks(url) == [
+            ModelText("One "),
+            ModelText("two"),
+            ModelUsage(3, 2),
+            ModelStop("max_output_tokens"),
+        ]
+
+
+async def test_events_cut_anywhere() -> None:
+    body = delta({"content": "häuser"}) + delta({}, "content_filter") + DONE
+    answer = [head(), *(body[at : at + 1] for at in range(len(body)))]
+    async with endpoint(answer) as (_, url):
+        assert await chunks(url) == [ModelText("häuser"), ModelStop("content_filter")]
+
+
+async def test_calls_without_arguments_get_an_empty_object() -> None:
+    answer = [head(), delta({"tool_calls": [call(None, name="find")]}), delta({}, "tool_calls"), DONE]
+    async with endpoint(answer) as (_, url):
+        assert await chunks(url) == [
+            ModelToolCall(0, "find", ""),
+            ModelToolCall(0, "", "{}"),
+            ModelStop("stop"),
+        ]
+
+
+async def test_a_server_that_ignores_streaming() -> None:
+    body = {
+        "choices": [{"message": {"content": "Hi."}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 1, "completion_tokens": 2},
+    }
+    async with endpoint([head(kind="application/json"), msgspec.json.encode(body)]) as (_, url):
+        assert await chunks(url) == [ModelText("Hi."), ModelUsage(1, 2), ModelStop("stop")]
+
+
+async def test_thoughts_between_tags_are_not_spoken() -> None:
+    pieces = ["<th", "ink>I ponder", " long</thi", "nk>\n\nIt is", " four."]
+    answer = [head(), *(delta({"content": piece}) for piece in pieces), delta({}, "stop"), DONE]
+    async with endpoint(answer) as (_, url):
+        assert await chunks(url) == [ModelText("It is"), ModelText(" four."), ModelStop("stop")]
+
+
+async def test_text_that_only_begins_like_a_thought_is_kept() -> None:
+    async with endpoint([head(), delta({"content": "<th"}), delta({}, "stop"), DONE]) as (_, url):
+        assert await chunks(url) == [ModelText("<th"), ModelStop("stop")]
+
+
+# --- fields a server refuses ------------------------------------------------------------------------------------------------
+
+
+def refusal(message: str, status: str = "400 Bad Request") -> list[bytes | asyncio.Event]:
+    body = msgspec.json.encode({"error": {"message": message, "type": "invalid_request_error"}})
+    kind = "application/json"
+    return [
+        f"HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
+    ]
+
+
+async def test_stream_options_are_dropped_once_and_for_all() -> None:
+    good = [head(), delta({"content": "Hi"}, "stop"), DONE]
+    async with endpoint(refusal("Unrecognized request argument: stream_options"), good, good) as (
+        played,
+        url,
+    ):
+        model = ChatModel(url, "small")
+        for _ in range(2):
+            assert [chunk async for chunk in model.stream(PROMPT)] == [ModelText("Hi"), ModelStop("stop")]
+        await model.close()
+    assert ["stream_options" in body for body in played.bodies] == [True, False, False]
+
+
+async def test_the_longer_name_of_max_tokens_is_learnt() -> None:
+    message = "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."
+    async with endpoint(refusal(message), [head(), delta({"content": "Hi"}, "stop"), DONE]) as (played, url):
+        await chunks(url, Prompt(PROMPT.messages, max_tokens=9))
+    assert "max_tokens" not in played.bodies[1]
+    assert played.bodies[1]["max_completion_tokens"] == 9
+
+
+async def test_the_same_refusal_twice_is_an_error() -> None:
+    twice = refusal("stream_options is not permitted"), refusal("stream_options is not permitted")
+    async with endpoint(*twice) as (played, url):
+        error = await failure(url)
+    assert len(played.bodies) == 2
+    assert "400" in str(error)
+
+
+# --- failures -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "retryable"),
+    [
+        ("401 Unauthorized", False),
+        ("404 Not Found", False),
+        ("429 Too Many", True),
+        ("500 Oops", True),
+        ("503 Busy", True),
+    ],
+)
+async def test_a_status_names_the_host_but_never_the_key(status: str, retryable: bool) -> None:
+    async with endpoint(refusal(f"bad key {KEY}", status)) as (_, url):
+        error = await failure(url, key=KEY)
+    assert error.retryable is retryable
+    assert status.split()[0] in str(error)
+    assert "127.0.0.1" in str(error)
+    assert "bad key" in str(error)
+    assert KEY not in str(error)
+
+
+async def test_nobody_listens() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    error = await failure(f"http://127.0.0.1:{port}/v1")
+    assert error.retryable
+    assert f"127.0.0.1:{port}" in str(error)
+
+
+async def test_no_first_token_in_time_although_the_connection_is_kept_alive() -> None:
+    never = asyncio.Event()
+    comments = [b": ping\n\n"] * 3
+    async with endpoint([head(), *comments, never]) as (_, url):
+        error = await failure(url, first_token_s=0.1)
+    assert error.retryable
+    assert "no token within 0.1 s" in str(error)
+
+
+async def test_no_answer_at_all_in_time() -> None:
+    async with endpoint([asyncio.Event()]) as (_, url):
+        assert "no token within 0.1 s" in str(await failure(url, first_token_s=0.1))
+
+
+async def test_silence_between_tokens() -> None:
+    async with endpoint([head(), delta({"content": "One"}), asyncio.Event()]) as (_, url):
+        error = await failure(url, between_tokens_s=0.1)
+    assert "nothing more for 0.1 s" in str(error)
+
+
+async def test_silence_after_the_end_is_no_failure() -> None:
+    async with endpoint([head(), delta({"content": "One"}, "stop"), asyncio.Event()]) as (_, url):
+        assert await chunks(url, between_tokens_s=0.1) == [ModelText("One"), ModelStop("stop")]
+
+
+async def test_an_error_in_the_stream() -> None:
+    answer = [
+        head(),
+        delta({"content": "One"}),
+        event({"error": {"message": f"out of memory, {KEY}", "code": 500}}),
+    ]
+    async with endpoint(answer) as (_, url):
+        error = await failure(url, key=KEY)
+    assert "out of memory" in str(error)
+    assert KEY not in str(error)
+
+
+async def test_an_error_with_status_200() -> None:
+    async with endpoint([head(kind="application/json"), b'{"error":"model not loaded"}']) as (_, url):
+        assert "model not loaded" in str(await failure(url))
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        b"<html><body>It works!</body></html>\n\n",
+        b"data: {broken\n\n",
+        b"data: [1, 2]\n\n",
+        b"data: {}\n\n",
+        b"",
+        b'{"a": 1}',
+    ],
+)
+async def test_nonsense_is_an_error_and_no_hang(nonsense: bytes) -> None:
+    async with endpoint([head(), nonsense]) as (_, url):
+        assert "does not answer like a chat endpoint" in str(await failure(url))
+
+
+async def test_endless_noise_ends_at_the_deadline() -> None:
+    async with endpoint([head(), b"data: never ends", asyncio.Event()]) as (_, url):
+        assert "no token" in str(await failure(url, first_token_s=0.1))
+
+
+async def test_a_connection_that_breaks_in_the_middle() -> None:
+    chunked = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+    piece = delta({"content": "One"})
+    async with endpoint([chunked, f"{len(piece):x}\r\n".encode() + piece + b"\r\n"]) as (_, url):
+        error = await failure(url)
+    assert error.retryable
+    assert "broke off" in str(error)
+
+
+async def test_closing_the_iterator_closes_the_connection() -> None:
+    async with endpoint([head(), delta({"content": "One"}), asyncio.Event()]) as (played, url):
+        model = ChatModel(url, "small")
+        stream = model.stream(PROMPT)
+        assert await anext(stream) == ModelText("One")
+        await stream.aclose()  # type: ignore[attr-defined]
+        await asyncio.wait_for(played.gone.wait(), 2)
+        await model.close()
+
+
+async def test_cancelling_the_task_closes_the_connection() -> None:
+    async with endpoint([head(), asyncio.Event()]) as (played, url):
+        task = asyncio.create_task(chunks(url))
+        await asyncio.wait_for(played.asked.wait(), 2)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.wait_for(played.gone.wait(), 2)
+
+
+def test_an_address_must_be_http() -> None:
+    with pytest.raises(EngineError, match="http://"):
+        ChatModel("localhost:8080/v1", "small")
+
+
+def test_the_name_does_not_show_credentials() -> None:
+    assert ChatModel("http://me:word@models.example:81/v1", "small", KEY).name == "small at models.example:81"
+
+
+def test_the_environment_is_never_asked_for_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    assert KEY not in repr(vars(ChatModel("http://127.0.0.1/v1", "small")))
+
+
+# --- this server itself -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "port", "same"),
+    [
+        ("http://127.0.0.1:8000/v1", "127.0.0.1", 8000, True),
+        ("http://localhost:8000/v1", "127.0.0.1", 8000, True),
+        ("http://127.0.0.1:8001/v1", "127.0.0.1", 8000, False),
+        ("http://127.0.0.1:8000/v1", "0.0.0.0", 8000, True),
+        ("http://0.0.0.0:8000/v1", "127.0.0.1", 8000, True),
+        ("http://[::1]:8000/v1", "::", 8000, True),
+        ("http://LOCALHOST:8000", "localhost", 8000, True),
+        ("http://127.0.0.1/v1", "127.0.0.1", 80, True),
+        ("https://127.0.0.1/v1", "127.0.0.1", 443, True),
+        ("http://192.0.2.7:8000/v1", "0.0.0.0", 8000, False),
+        ("http://192.0.2.7:8000/v1", "127.0.0.1", 8000, False),
+        ("not an address", "127.0.0.1", 8000, False),
+        ("http://127.0.0.1:99999/v1", "127.0.0.1", 8000, False),
+    ],
+)
+def test_same_address(url: str, host: str, port: int, same: bool) -> None:
+    assert same_address(url, host, port) is same
