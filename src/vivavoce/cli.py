@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 from pathlib import Path
 
@@ -29,7 +30,29 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"vivavoce {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     _add_serve(commands)
+    for name, help_text, module in ELSEWHERE:
+        _add_elsewhere(commands, name, help_text, module)
     return parser
+
+
+ELSEWHERE = (
+    (
+        "demo",
+        "hear a caller and an agent talk, with a recording and a page to look at",
+        "vivavoce.demo.command",
+    ),
+    ("talk", "talk to a server: microphone, keyboard or WAV files", "vivavoce.talk.command"),
+)
+"""Commands that live in rooms of their own: a module with `add_arguments(parser)` and `run(namespace) -> exit code`."""
+
+
+def _add_elsewhere(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, help_text: str, module: str
+) -> None:
+    command = importlib.import_module(module)
+    parser = commands.add_parser(name, help=help_text, description=help_text)
+    command.add_arguments(parser)
+    parser.set_defaults(run=command.run)
 
 
 def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
