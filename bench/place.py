@@ -1,0 +1,243 @@
+"""Where a run takes place: cores, the server as a process of its own, what it costs, and who else was busy."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+_TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+_READY_S = 5.0
+_ADDRESS = re.compile(r"http://\S+:\d+")
+
+
+def cores() -> tuple[int, int | None]:
+    """The core for the server and the one for the client, None where there is only one."""
+    usable = sorted(os.sched_getaffinity(0))
+    return usable[-1], usable[0] if len(usable) > 1 else None
+
+
+@contextlib.contextmanager
+def on_core(core: int | None, first: bool = False) -> Iterator[None]:
+    """This process, and whatever it starts meanwhile, runs on one core.
+
+    `first`: before everybody else there (real-time scheduling), so that a busy neighbour does not decide the figures. Raises
+    PermissionError where that is not allowed.
+    """
+    cores_before = os.sched_getaffinity(0)
+    scheduler_before, parameter_before = os.sched_getscheduler(0), os.sched_getparam(0)
+    if core is not None:
+        os.sched_setaffinity(0, {core})
+    try:
+        if first:
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+        yield
+    finally:
+        os.sched_setscheduler(0, scheduler_before, parameter_before)
+        os.sched_setaffinity(0, cores_before)
+
+
+class Server:
+    """`vivavoce serve` with all its children on one core."""
+
+    def __init__(self, process: subprocess.Popen[str], url: str, core: int) -> None:
+        self.process = process
+        self.url = url
+        self.core = core
+
+    @property
+    def socket_url(self) -> str:
+        """Where callers connect."""
+        return self.url.replace("http", "ws", 1) + "/v1/realtime?model=gpt-realtime-2"
+
+    def pids(self) -> list[int]:
+        """The server and all its descendants."""
+        children: dict[int, list[int]] = {}
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit():
+                with contextlib.suppress(OSError, IndexError):
+                    parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                    children.setdefault(parent, []).append(int(entry.name))
+        found = [self.process.pid]
+        for pid in found:
+            found += children.get(pid, [])
+        return found
+
+    def cpu_s(self) -> float:
+        """CPU time used so far by the server and its live children."""
+        used = 0.0
+        for pid in self.pids():
+            with contextlib.suppress(OSError):
+                fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+                used += (int(fields[11]) + int(fields[12])) * _TICK_S
+        return used
+
+    def rss_mb(self) -> float:
+        """Resident memory of the server process alone, in MB of 10^6 bytes."""
+        found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{self.process.pid}/status").read_text())
+        return int(found[1]) * 1024 / 1e6 if found else 0.0
+
+
+@contextlib.contextmanager
+def served(
+    engine: str, core: int, variables: Mapping[str, str] | None = None, first: bool = False
+) -> Iterator[Server]:
+    """A server of this checkout, ready to answer. Raises RuntimeError with what it said when it does not start."""
+    environ = {
+        name: value for name, value in os.environ.items() if not name.startswith(("VIVAVOCE_", "OPENAI_"))
+    }
+    environ |= {
+        name: os.environ[name] for name in ("VIVAVOCE_MODELS_DIR", "VIVAVOCE_DEPS_DIR") if name in os.environ
+    }
+    with tempfile.TemporaryDirectory(prefix="vivavoce-bench-") as folder, contextlib.ExitStack() as stack:
+        environ["VIVAVOCE_DATA_DIR"] = folder
+        log = stack.enter_context((Path(folder) / "stderr").open("w+"))
+        command = [
+            sys.executable,
+            "-m",
+            "vivavoce",
+            "serve",
+            "--engine",
+            engine,
+            "--port",
+            "0",
+            "--log-level",
+            "warning",
+        ]
+        with on_core(core, first):
+            process = subprocess.Popen(
+                command, env=environ | dict(variables or {}), stdout=subprocess.PIPE, stderr=log, text=True
+            )
+        try:
+            yield Server(process, _address(process, Path(folder) / "stderr"), core)
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
+
+
+def _address(process: subprocess.Popen[str], log: Path) -> str:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if found := _ADDRESS.search(line):
+            _wait_until_ready(found[0])
+            return found[0]
+    raise RuntimeError(f"the server did not start: {log.read_text()[-2000:]}")
+
+
+def _wait_until_ready(url: str) -> None:
+    """Until a turn went through the engine, or the server says that none can.
+
+    Not for longer than a few seconds: the probe plays the engine's own voice back to it, and a tone is no speech to Silero.
+    """
+    import httpx
+
+    until = time.monotonic() + _READY_S
+    while time.monotonic() < until:
+        answer = httpx.get(f"{url}/readyz", trust_env=False).json()
+        if answer["status"] == "ready":
+            return
+        if answer["status"] == "failed":
+            raise RuntimeError(f"the server is not ready: {answer['reason']}")
+        time.sleep(0.1)
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a stretch of time cost: the server's CPU, and what others took of the server's core."""
+
+    elapsed_s: float
+    server_s: float
+    others_s: float
+
+    @property
+    def core_share(self) -> float:
+        """The server's share of its core."""
+        return self.server_s / self.elapsed_s
+
+    @property
+    def others_share(self) -> float:
+        """Everybody else's share of the server's core; a figure taken beside much of it is no figure of the server."""
+        return max(0.0, self.others_s / self.elapsed_s)
+
+
+class Meter:
+    """Measures from its making to `read`."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._started_s = time.perf_counter()
+        self._cpu_s = server.cpu_s()
+        self._busy_s = busy_s(server.core)
+
+    def read(self) -> Usage:
+        """What was used since."""
+        server_s = self._server.cpu_s() - self._cpu_s
+        elapsed_s = time.perf_counter() - self._started_s
+        return Usage(elapsed_s, server_s, busy_s(self._server.core) - self._busy_s - server_s)
+
+
+def busy_s(core: int) -> float:
+    """Seconds a core has been busy with anything, stolen time included."""
+    for line in Path("/proc/stat").read_text().splitlines():
+        name, *fields = line.split()
+        if name == f"cpu{core}":
+            user, nice, system, _, _, irq, softirq, steal = (int(field) for field in fields[:8])
+            return (user + nice + system + irq + softirq + steal) * _TICK_S
+    return 0.0
+
+
+def others_busy(core: int, for_s: float = 1.0) -> float:
+    """How busy a core is right now with what others do."""
+    before = busy_s(core)
+    time.sleep(for_s)
+    return (busy_s(core) - before) / for_s
+
+
+def wait_for_quiet(at_most_s: float, busiest: float = 0.1) -> float:
+    """Wait until all cores are quiet, at most so long; returns how busy the busiest of them was at last."""
+    until = time.monotonic() + at_most_s
+    while True:
+        before = {core: busy_s(core) for core in os.sched_getaffinity(0)}
+        time.sleep(1.0)
+        now = max(busy_s(core) - before[core] for core in before)
+        if now <= busiest or time.monotonic() > until:
+            return now
+
+
+def machine() -> str:
+    """The machine in neutral words: class of processor, cores, memory, system, versions."""
+    processor = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError):
+        found = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
+        processor = found[1] if found else processor
+    memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    packages = ", ".join(
+        f"{name} {version(name)}" for name in ("uvicorn", "uvloop", "msgspec", "numpy", "onnxruntime")
+    )
+    shared = " (virtual machine)" if "hypervisor" in _flags() else ""
+    return (
+        f"{processor}{shared}, {len(os.sched_getaffinity(0))} cores, {memory_gb:.0f} GB, {platform.system()} "
+        f"{platform.release().split('-')[0]}, Python {platform.python_version()}, {packages}"
+    )
+
+
+def _flags() -> str:
+    with contextlib.suppress(OSError):
+        found = re.search(r"flags\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
+        return found[1] if found else ""
+    return ""

@@ -1,0 +1,285 @@
+"""The sections of bench/RESULTS.md: each measures something and says it as Markdown, with the figures that have a target."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from bench import embedded, memory, micro
+from bench.caller import Pattern
+from bench.figures import shown, table
+from bench.place import cores, on_core, served
+from bench.sound import voice
+from bench.trial import Conditions, Spell, Trial, attempt, capacity
+from vivavoce.protocol.errors import EngineError
+
+P99_MS = 50.0
+"""Added latency at which the largest number of sessions is looked for."""
+SESSIONS = 100
+ANSWER_MS = len(micro.ANSWER) * 60
+
+
+@dataclass(frozen=True)
+class Target:
+    """A figure and the most it may be."""
+
+    name: str
+    value: float
+    most: float
+    unit: str
+
+    @property
+    def met(self) -> bool:
+        """A figure that could not be taken is not met."""
+        return not math.isnan(self.value) and self.value <= self.most
+
+    @property
+    def line(self) -> list[str]:
+        """A row of the table of targets; the ratio is value to target."""
+        ratio = "-" if math.isnan(self.value) else f"{self.value / self.most:.2f}"
+        return [
+            self.name,
+            f"{shown(self.value, 2)} {self.unit}",
+            f"<= {self.most:g} {self.unit}",
+            ratio,
+            "yes" if self.met else "NO",
+        ]
+
+
+@dataclass
+class Section:
+    """A part of the results."""
+
+    title: str
+    text: list[str] = field(default_factory=list)
+    targets: list[Target] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """How long the runs of one `make bench` are, in seconds."""
+
+    alone: Spell
+    loaded: Spell
+    search: Spell
+    embedded: Spell
+    idle_s: float
+
+
+FULL = Lengths(Spell(0.0, 20.0), Spell(2.0, 10.0), Spell(2.0, 7.0), Spell(0.0, 24.0), 10.0)
+QUICK = Lengths(Spell(0.0, 5.0), Spell(0.0, 5.0), Spell(0.0, 5.0), Spell(0.0, 10.0), 2.0)
+
+
+def scripted(vad: str) -> dict[str, str]:
+    """The scripted engine's settings for a measurement."""
+    return {"VIVAVOCE_SCRIPTED__VAD": vad, "VIVAVOCE_SCRIPTED__ANSWER": micro.ANSWER}
+
+
+def pattern(vad: str, chunk_ms: int = 20) -> Pattern:
+    """Speak a second, hear the answer, pause 0.6 s."""
+    return Pattern((voice(1000),), chunk_ms=chunk_ms, end_of_turn="window" if vad == "energy" else "reported")
+
+
+_HEAD = (
+    "VAD", "chunk", "sessions", "added p50 ms", "p99 ms", "input lag p99 ms", "turns", "server's core", "us/event",
+    "client late p99 ms", "remarks",
+)  # fmt: skip
+
+
+def _row(vad: str, chunk_ms: int, sessions: str, trial: Trial, pooled: bool = False) -> list[str]:
+    added = trial.pooled if pooled else trial.added
+    return [
+        vad,
+        f"{chunk_ms} ms",
+        sessions,
+        shown(added(50), 2),
+        shown(added(99), 2),
+        shown(trial.lag(99), 0),
+        str(trial.turns),
+        f"{trial.core_share:.0%}" if trial.usages else "-",
+        shown(trial.us_per_event, 0) if trial.usages else "-",
+        shown(trial.late(), 2),
+        trial.remarks if trial.reports else "no run passed",
+    ]
+
+
+def latency(lengths: Lengths, conditions: Conditions, search: bool) -> tuple[Section, dict[str, Trial]]:
+    """Added latency alone, at 100 sessions, and the most sessions within the limit; energy and Silero, 20 and 100 ms."""
+    section = Section("The server alone: added latency")
+    rows: list[Sequence[str]] = []
+    loaded: dict[str, Trial] = {}
+    for vad, chunk_ms in (("energy", 20), ("silero", 20), ("energy", 100)):
+        name = vad if chunk_ms == 20 else f"{vad}, {chunk_ms} ms chunks"
+        conditions.say(f"latency, {name}")
+        with served("scripted", cores()[0], scripted(vad), conditions.first) as server:
+            if chunk_ms == 20:
+                alone = attempt(server, 1, pattern(vad), lengths.alone, conditions)
+                rows.append(_row(vad, chunk_ms, "1", alone, pooled=True))
+                section.targets += [
+                    Target(f"added latency alone, p50, {name}", alone.pooled(50), 5, "ms"),
+                    Target(f"added latency alone, p99, {name}", alone.pooled(99), 20, "ms"),
+                ]
+            trial = attempt(server, SESSIONS, pattern(vad, chunk_ms), lengths.loaded, conditions)
+            loaded[name] = trial
+            rows.append(_row(vad, chunk_ms, str(SESSIONS), trial))
+            section.targets.append(
+                Target(f"added latency, {SESSIONS} sessions, p99, {name}", trial.added(99), 50, "ms")
+            )
+            section.targets.append(
+                Target(f"input lag, {SESSIONS} sessions, p99, {name}", trial.lag(99), 100, "ms")
+            )
+            if search:
+                step = 25 if chunk_ms == 20 else 100
+                guess = int(SESSIONS * 0.85 / max(0.05, trial.core_share))
+                most, best = capacity(
+                    server, pattern(vad, chunk_ms), lengths.search, conditions, guess, step, P99_MS
+                )
+                rows.append(_row(vad, chunk_ms, f"{most} (most)", best))
+    section.text = [
+        table(_HEAD, rows),
+        f"*most*: the largest number of sessions, in steps of 25 (100 at 100 ms), with p99 <= {P99_MS:.0f} ms and every turn answered. "
+        "Alone, percentiles are over the turns of all runs together, since one run has only a few.",
+    ]
+    return section, loaded
+
+
+def cost(conditions: Conditions, loaded: dict[str, Trial]) -> Section:
+    """Where the time of an event goes."""
+    conditions.say("cost per event")
+    section = Section("Cost of an event")
+    rows = []
+    for chunk_ms, name in ((20, "energy"), (100, "energy, 100 ms chunks")):
+        with on_core(cores()[0], conditions.first):
+            parts = micro.split(chunk_ms)
+        trial = loaded.get(name)
+        total = trial.us_per_event if trial and trial.usages else math.nan
+        rows.append(
+            [
+                f"{chunk_ms} ms",
+                shown(total),
+                shown(total - parts.inside),
+                shown(parts.decode),
+                shown(parts.energy),
+                shown(parts.machine),
+                shown(parts.driver),
+                shown(parts.silero),
+                shown(parts.tick),
+            ]
+        )
+        if chunk_ms == 20:
+            section.targets.append(Target("the machine, 20 ms tick", parts.tick, 10, "us"))
+    head = (
+        "chunk", "server, total", "socket", "decode", "VAD (energy)", "machine", "driver, encoding", "VAD (Silero)",
+        "machine, quiet tick",
+    )  # fmt: skip
+    section.text = [
+        table(head, rows),
+        f"Microseconds of CPU per input chunk, the turn's answer spread over its chunks. Total: from the process times at {SESSIONS} sessions; "
+        "socket: what is left of it when everything that was measured inside the process is taken away (kernel, event loop, WebSocket and "
+        "ASGI layers, and colder caches than a tight loop has). Silero replaces the energy VAD where it is on.",
+    ]
+    return section
+
+
+def remembered(lengths: Lengths, conditions: Conditions) -> Section:
+    """Memory, and the CPU of sessions that do nothing."""
+    conditions.say("memory")
+    section = Section("Memory and idle sessions")
+    with (
+        served("scripted", cores()[0], scripted("energy"), conditions.first) as server,
+        on_core(cores()[1], conditions.first),
+    ):
+        started_mb = server.rss_mb()
+        idle = memory.measure_idle(server, SESSIONS, ANSWER_MS, lengths.idle_s)
+    with (
+        served("scripted", cores()[0], scripted("energy"), conditions.first) as server,
+        on_core(cores()[1], conditions.first),
+    ):
+        turns = memory.measure_long(server, 12_000, 1000)
+    with (
+        served("scripted", cores()[0], scripted("energy"), conditions.first) as server,
+        on_core(cores()[1], conditions.first),
+    ):
+        one = memory.measure_long(server, 600_000, 1000)
+    with served("scripted", cores()[0], scripted("silero"), conditions.first) as server:
+        silero_mb = server.rss_mb()
+    section.targets = [
+        Target("a session that had one turn and idles", idle.mb_each, 0.5, "MB"),
+        Target("a session that spoke for 10 minutes, in turns", turns.grown_mb, 16 + 6, "MB"),
+        Target("a session that spoke for 10 minutes without a pause", one.grown_mb, 16 + 6, "MB"),
+        Target("server with the scripted engine, RSS", started_mb, 120, "MB"),
+    ]
+    rows = [
+        ["server, scripted engine, ready", f"{started_mb:.1f} MB"],
+        ["the same with Silero", f"{silero_mb:.1f} MB"],
+        [f"server with {idle.sessions} sessions that had one turn", f"{idle.rss_mb:.1f} MB"],
+        ["each of them", f"{idle.mb_each:.3f} MB"],
+        [f"CPU of {idle.sessions} idle sessions, share of a core", f"{idle.cpu:.2%}"],
+        [f"10 minutes in turns of 12 s ({turns.answers} answers), growth", f"{turns.grown_mb:.1f} MB"],
+        ["10 minutes in one breath, growth", f"{one.grown_mb:.1f} MB"],
+    ]
+    problems = [problem for problem in (idle.problem, turns.closed, one.closed) if problem]
+    section.text = [
+        table(("what", "figure"), rows),
+        "The caps: 16 MB of item audio a call and 60 s of audio an item (3 MB in the input buffer); 3 MB are allowed for everything else. The "
+        "10 minutes are sent as fast as the server takes them.",
+        *(f"**{problem}**" for problem in problems),
+    ]
+    return section
+
+
+def models(lengths: Lengths, conditions: Conditions) -> Section:
+    """The embedded models, one caller."""
+    conditions.say("embedded models")
+    section = Section("Embedded models, one caller")
+    try:
+        outcomes = embedded.measure(lengths.embedded, conditions)
+    except (EngineError, RuntimeError) as missing:
+        section.text = [f"Not measured: {missing}"]
+        return section
+    rows = [_outcome(outcome) for outcome in outcomes]
+    head = (
+        "silence window", "speculation", "first audio p50 ms", "max ms", "turns", "answered as prepared", "discarded",
+        "end of turn to transcript ms", "CPU s per turn", "remarks",
+    )  # fmt: skip
+    section.text = [
+        table(head, rows),
+        "End of turn: the chunk with which the server's voice activity model found the silence window complete (`audio_end_ms`). "
+        "Sentences are spoken by the project's own synthesizer; two of six hesitate for 0.32 s, long enough for an answer to be "
+        "prepared in vain. CPU: server and workers together; what discarded speculation costs is the difference between the rows "
+        "with and without.",
+    ]
+    for outcome in outcomes:
+        if outcome.setting.silence_ms == 500:
+            kind, most = (
+                ("with speculation", 50.0)
+                if outcome.setting.soft_pause_ms
+                else ("without speculation", 250.0)
+            )
+            section.targets.append(
+                Target(
+                    f"embedded models, first audio p50, window 500 ms, {kind}",
+                    outcome.first_audio(50),
+                    most,
+                    "ms",
+                )
+            )
+    return section
+
+
+def _outcome(outcome: embedded.Outcome) -> list[str]:
+    setting, turns = outcome.setting, outcome.turns
+    return [
+        f"{setting.silence_ms} ms",
+        f"at {setting.soft_pause_ms} ms" if setting.soft_pause_ms else "off",
+        shown(outcome.first_audio(50)),
+        shown(outcome.first_audio(100)),
+        str(len(turns)),
+        f"{outcome.adopted}/{len(turns)}",
+        str(outcome.discarded)
+        + (f" ({outcome.discarded_share:.0%} of prepared)" if outcome.discarded else ""),
+        shown(outcome.stage("stt_final", "vad_stop"), 0),
+        shown(outcome.cpu_s, 2),
+        outcome.trial.remarks,
+    ]
