@@ -10,7 +10,7 @@ from vivavoce.engines.cascade.brain.tools import Slot, Tool
 from vivavoce.engines.cascade.brain.words import sentences_of, stem, words_of_name
 
 GO_AHEAD = "Shall I go ahead?"
-NO_MODEL = "No language model is set up here, so I can only do a few things."
+NO_MODEL = "No language model is configured here, so I can only do a few things."
 
 
 def question(slot: Slot) -> str:
