@@ -23,6 +23,11 @@ from vivavoce.server.realtime import RealtimeEndpoint
 log = logging.getLogger("vivavoce.server")
 
 PAGE = Path(__file__).parent / "page"
+PAGE_HEADERS = {
+    # Nothing from elsewhere, and nothing old after an update.
+    "Content-Security-Policy": "default-src 'self'; connect-src 'self' ws: wss:; frame-ancestors 'none'",
+    "Cache-Control": "no-cache",
+}
 
 MODELS = (
     "gpt-realtime-2",
@@ -113,7 +118,7 @@ def _add_routes(app: FastAPI, settings: Settings, readiness: Readiness) -> None:
     @app.get("/", include_in_schema=False)
     async def page() -> Response:
         """Talk to the server from a browser."""
-        return FileResponse(PAGE / "index.html")
+        return FileResponse(PAGE / "index.html", headers=PAGE_HEADERS)
 
     @app.get("/page/{name}", include_in_schema=False)
     async def page_file(name: str) -> Response:
@@ -121,7 +126,7 @@ def _add_routes(app: FastAPI, settings: Settings, readiness: Readiness) -> None:
         path = PAGE / name
         if "/" in name or not path.is_file():
             return JSONResponse({"detail": "Not Found"}, 404)
-        return FileResponse(path)
+        return FileResponse(path, headers=PAGE_HEADERS)
 
 
 def model(name: str) -> dict[str, object]:
