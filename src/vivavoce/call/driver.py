@@ -176,6 +176,8 @@ class Call:
     # --- the loop -------------------------------------------------------------------------------------------------------
 
     def _put(self, entry: Entry) -> None:
+        if self.closed.done():
+            return  # An engine may go on for a moment; nobody is left to hear it.
         self._inbox.append(entry)
         if not self._running:
             self._run()
@@ -196,9 +198,8 @@ class Call:
         finally:
             self._running = False
         self._arm()
-        if self._room is not None and len(self._inbox) <= BACKLOG:
-            self._room.set_result(None)
-            self._room = None
+        if len(self._inbox) <= BACKLOG:
+            self._make_room()
 
     def _apply(self, entry: Entry) -> bool:
         """Apply one entry and perform what follows from it; True when it has more to come."""
@@ -297,17 +298,13 @@ class Call:
 
     def _play(self, effect: Play) -> None:
         part = effect.part
-        # The wire format follows from the rate the answer was asked for: 24 kHz is PCM, 8 kHz one of the G.711 laws.
-        wire = self.machine.config.audio.output.format.type
-        if effect.clip.rate_hz == 24_000:
-            wire = "audio/pcm"
         event = ResponseOutputAudioDelta(
             event_id=effect.event_id,
             response_id=part.response_id,
             item_id=part.item_id,
             output_index=part.output_index,
             content_index=part.content_index,
-            delta=encode_audio(effect.clip, wire),
+            delta=encode_audio(effect.clip, effect.wire_format),
         )
         self._send(event, None)
 
@@ -325,11 +322,18 @@ class Call:
 
     def _end(self) -> None:
         self._inbox.clear()
+        self._make_room()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if not self.closed.done():
             self.closed.set_result(None)
+
+    def _make_room(self) -> None:
+        """Readers that waited may go on."""
+        if self._room is not None:
+            self._room.set_result(None)
+            self._room = None
 
     # --- time -----------------------------------------------------------------------------------------------------------
 

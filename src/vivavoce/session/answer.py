@@ -75,8 +75,8 @@ class Answer:
         self._queue.append(signal)
 
     def audio(self, signal: AudioOut, now_ms: int) -> None:
-        """Sound of the clause being spoken; sound of any other clause is stale and dropped."""
-        if not self._direct and signal.clause != self._speaking:
+        """Sound of the clause being spoken; sound of any other clause is stale, in a written answer unasked for, and dropped."""
+        if not self.request.speaks or (not self._direct and signal.clause != self._speaking):
             return
         self.clock.mark("tts_first_byte", now_ms)
         self._tell(lambda response, at: self._play(response, signal, at), now_ms)

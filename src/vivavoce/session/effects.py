@@ -31,11 +31,15 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Play:
-    """Audio for the caller, at most 100 ms: a `response.output_audio.delta` on a socket, sound on a paced transport."""
+    """Audio for the caller, at most 100 ms: a `response.output_audio.delta` on a socket, sound on a paced transport.
+
+    `wire_format` is what the response promised (`audio/pcm`, ...), whatever the session says by now.
+    """
 
     part: Part
     clip: Clip
     event_id: str
+    wire_format: str
 
 
 @dataclass(frozen=True, slots=True)

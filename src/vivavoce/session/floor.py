@@ -115,7 +115,7 @@ class Floor:
     def create_for_turn(self, session: SessionObject, item_id: str, now_ms: int, clock: TurnClock) -> None:
         """The caller's turn is over: answer it, with what was prepared if that still holds."""
         ready = self.speculation
-        if ready is None or ready.item_id != item_id:
+        if ready is None or ready.item_id != item_id or self._outdated(session, ready):
             self.withdraw()
             clock.discarded, self.discarded = self.discarded, 0
             self.create(session, override_response(session, None), now_ms, clock)
@@ -140,6 +140,12 @@ class Floor:
         self.speculation = Speculation(item_id, answer)
         self._outbox.put(Prepare(answer.generation, item_id, request))
 
+    def _outdated(self, session: SessionObject, ready: Speculation) -> bool:
+        """Whether the session, or the conversation before the turn, has changed since the answer was prepared."""
+        now = self._request(session, override_response(session, None))
+        then = ready.answer.request
+        return replace(now, context=now.context[:-1]) != replace(then, context=then.context[:-1])
+
     def withdraw(self) -> None:
         """The caller goes on speaking, or the turn came to nothing: what was prepared is thrown away."""
         if self.speculation is not None:
@@ -155,7 +161,10 @@ class Floor:
         self.speculation = None
         if ready.heard == text:
             ready.answer.clock.adopted = True
+            unseen = self.unseen_output
             self._attach(ready.answer, ready.turn_over, now_ms)
+            # It goes by what was known at the pause; a tool output since then is news to it.
+            self.unseen_output = unseen
             self.advance(session, ready.answer, now_ms)
             return
         ready.answer.clock.discard()
@@ -297,6 +306,8 @@ class Floor:
     def _arm_filler(self, session: SessionObject, ending: Ending, now_ms: int) -> None:
         wanted: Preambles | str | None = wanted_preambles(session.vivavoce)
         if wanted is None or ending == "cancel" or self._engine_speaks or not self._conversation.unanswered():
+            return
+        if "audio" not in session.output_modalities:
             return
         self._deadlines.set("filler", now_ms + self._playback.lead_ms(now_ms) + repeat_after_ms(wanted))
 

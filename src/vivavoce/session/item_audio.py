@@ -34,9 +34,11 @@ class ItemAudio:
         return self._ticks.get(item_id, 0)
 
     def recall(self, item_id: str) -> Clip | None:
-        """The item's audio as one clip, or None when it was never there, was dropped, or is no longer whole."""
+        """The item's audio as one clip, or None when it was never there, was dropped, is no longer whole, or changed its rate."""
         clips = self._clips.get(item_id)
         if not clips or sum(clip.ticks for clip in clips) < self._ticks[item_id]:
+            return None
+        if any(clip.rate_hz != clips[0].rate_hz for clip in clips):
             return None
         return Clip(b"".join(clip.pcm for clip in clips), clips[0].rate_hz)
 

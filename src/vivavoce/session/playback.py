@@ -38,17 +38,21 @@ class Playback:
     def say(self, item_id: str, text: str) -> None:
         """A clause begins: its audio follows."""
         track = self._tracks.setdefault(item_id, Track())
+        if track.finished:
+            return
         track.clause_text, track.clause_start = len(track.text), track.sent
         track.text += text
 
     def play(self, item_id: str, clip: Clip, marks: tuple[Mark, ...], now_ms: int) -> None:
         """Audio of the current clause went out; marks count from the clause's first character and first sample."""
-        track = self._tracks.setdefault(item_id, Track())
         self.anything_sent = True
+        self._plays_until = max(self._plays_until, now_ms * TICKS_PER_MS) + clip.ticks
+        track = self._tracks.setdefault(item_id, Track())
+        if track.finished:
+            return  # Truncated while it is still being said: what comes behind the cut is not part of it.
         self._audio.add(item_id, [clip])
         track.sent += clip.ticks
         track.marks += [(track.clause_text + chars, track.clause_start + at) for chars, at in marks]
-        self._plays_until = max(self._plays_until, now_ms * TICKS_PER_MS) + clip.ticks
 
     def lead_ms(self, now_ms: int) -> int:
         """How far what was sent reaches ahead of a caller who plays it without pause."""

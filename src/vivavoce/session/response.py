@@ -97,7 +97,8 @@ class Response:
         """More sound of the open message."""
         where = self._address()
         part = Part(where["response_id"], where["item_id"], where["output_index"], where["content_index"])
-        self._outbox.put(Play(part, clip, self._outbox.new_id("event")))
+        wire_format = self.object.audio.output.format.type
+        self._outbox.put(Play(part, clip, self._outbox.new_id("event"), wire_format))
 
     def cut_short(self) -> None:
         """The open message was truncated while it was being said: what still comes is not part of what was heard."""
@@ -181,8 +182,9 @@ class Response:
     def _done(self, item: Item) -> None:
         index = self.object.output.index(item)
         shown = snapshot(item)
-        # A client may have deleted the item while it was being said; it is then done in the response alone.
-        if self._conversation is not None and item.id in self._conversation:
+        # A client may have deleted the item while it was being said, and even told another of the same id; this one is then
+        # done in the response alone.
+        if self._conversation is not None and self._conversation.get(item.id) is item:
             previous = self._conversation.predecessor(item.id)
             self._outbox.send(se.ConversationItemDone, previous_item_id=previous, item=shown)
         self._outbox.send(se.ResponseOutputItemDone, response_id=self.id, output_index=index, item=shown)

@@ -194,12 +194,16 @@ class RealtimeSession:
     # --- the session itself ---------------------------------------------------------------------------------------------
 
     def _update_session(self, event: ce.SessionUpdate, source: str, now_ms: int) -> None:
+        before = self.config.audio.input.turn_detection
         self.config = merge_session(
             self.config,
             event.session,
             silence_duration_ms=self.options.silence_duration_ms,
             spoken=self.playback.anything_sent,
         )
+        if before is None and self.config.audio.input.turn_detection is not None:
+            # Speech that began unannounced cannot end with an announcement: whoever still speaks begins anew.
+            self._forget_heard()
         self._follow_config()
         self._outbox.send(se.SessionUpdated, session=self.config)
 
@@ -246,6 +250,8 @@ class RealtimeSession:
                 item_id=self.heard.item_id,
             )
         self._outbox.put(Listen(self.heard.item_id, self.input.since(start)))
+        # Nobody is put off while they speak; what they say is answered, and then the wait begins anew.
+        self.deadlines.clear("filler")
         if detection is not None and detection.interrupt_response:
             self.floor.interrupt(self.config, "turn_detected", now_ms)
 
@@ -307,13 +313,17 @@ class RealtimeSession:
         self._outbox.send(se.ConversationItemDone, previous_item_id=previous, item=shown)
 
     def _clear_by_client(self, event: ce.InputAudioBufferClear, source: str, now_ms: int) -> None:
-        self.turns.reset()
         self.floor.withdraw()
+        self._forget_heard()
+        self.input.clear()
+        self._outbox.send(se.InputAudioBufferCleared)
+
+    def _forget_heard(self) -> None:
+        """Whatever is being said is not going to be an item."""
+        self.turns.reset()
         if self.heard is not None:
             self._outbox.put(Forget(self.heard.item_id))
             self.heard = None
-        self.input.clear()
-        self._outbox.send(se.InputAudioBufferCleared)
 
     def _transcribed(self, signal: TranscriptFinished, now_ms: int) -> None:
         self._clock.mark("stt_final", now_ms)
@@ -325,9 +335,10 @@ class RealtimeSession:
         self.floor.understood(self.config, signal.item_id, signal.text, now_ms)
 
     def _tell_transcript(self, item: MessageItem, text: str) -> None:
-        index = next(i for i, part in enumerate(item.content) if isinstance(part, InputAudio))
-        part = item.content[index]
-        assert isinstance(part, InputAudio)
+        heard = [(i, part) for i, part in enumerate(item.content) if isinstance(part, InputAudio)]
+        if not heard:
+            return  # Deleted meanwhile, and another item told under its id.
+        index, part = heard[0]
         part.transcript = text
         where: dict[str, Any] = {"item_id": item.id, "content_index": index}
         if text:
@@ -358,6 +369,8 @@ class RealtimeSession:
     def _create_item(self, event: ce.ConversationItemCreate, source: str, now_ms: int) -> None:
         item = snapshot(event.item)
         self.conversation.check_new(item, event.previous_item_id)
+        if self.heard is not None and item.id == self.heard.item_id:
+            raise errors.duplicate_item(item.id)  # It was given to what is being said (`speech_started`).
         sound = self._take_audio(item)
         item.id = item.id or self._outbox.new_id("item")
         if isinstance(item, FunctionCallItem) and not item.call_id:
@@ -375,17 +388,18 @@ class RealtimeSession:
                 self.deadlines.clear("filler")
 
     def _take_audio(self, item: Item) -> Clip | None:
-        """Take the bytes out of a user's item; they are kept with all other audio, within its caps."""
+        """Take the bytes out of a user's item; they are kept with all other audio, within its caps, several parts as one."""
         if not isinstance(item, MessageItem):
             return None
         sound: Clip | None = None
         for index, part in enumerate(item.content):
             if isinstance(part, InputAudio) and part.audio is not UNSET:
                 try:
-                    sound = decode_audio(part.audio, self.config.audio.input.format.type)
+                    more = decode_audio(part.audio, self.config.audio.input.format.type)
                 except AudioError as error:
                     raise ClientError("invalid_value", str(error), f"item.content[{index}].audio") from None
                 part.audio = UNSET
+                sound = more if sound is None else Clip(sound.pcm + more.pcm, more.rate_hz)
         return sound
 
     def _retrieve_item(self, event: ce.ConversationItemRetrieve, source: str, now_ms: int) -> None:
@@ -450,6 +464,7 @@ class RealtimeSession:
 
     def _create_response(self, event: ce.ResponseCreate, source: str, now_ms: int) -> None:
         config = override_response(self.config, event.response)
+        self.conversation.resolve(config.input or [])  # Refused before anything has changed.
         if config.conversation == "none":
             self.floor.create(self.config, config, now_ms)
             return

@@ -114,7 +114,7 @@ class Recorder:
                 "item_id": part.item_id,
                 "output_index": part.output_index,
             }
-            self._add("audio", at_ms, ms=length, rate_hz=effect.clip.rate_hz, **where)
+            self._add("audio", at_ms, ms=length, format=effect.wire_format, **where)
 
     def _engine(self, effect: Effect, at_ms: int) -> None:
         match effect:
