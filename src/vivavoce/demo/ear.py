@@ -56,6 +56,11 @@ class Ear:
         """Nobody says or prepares anything."""
         return self.speaker.drained and not self.responding and not self._turn_open
 
+    def is_over(self, response_id: str | None) -> bool:
+        """Whether no more will come of a response."""
+        run = self.responses.get(response_id or "")
+        return run is None or run.done_ms is not None
+
     def answers(self) -> list[Track]:
         """What was heard since the line began, preambles left out."""
         return [

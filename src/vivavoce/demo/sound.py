@@ -29,8 +29,9 @@ def audible_span_ms(pcm: bytes) -> tuple[int, int] | None:
     return int(loud[0]) * 1000 // RATE_HZ, int(loud[-1]) * 1000 // RATE_HZ
 
 
-def peaks(pcm: bytes, buckets: int) -> list[int]:
-    """The loudest sample of each of `buckets` equal stretches, 0..100, for drawing."""
-    samples = np.abs(np.frombuffer(pcm, "<i2").astype(np.int32))
+def levels(pcm: bytes, buckets: int) -> list[int]:
+    """The loudness (RMS) of each of `buckets` equal stretches, for drawing: 0..1000 of full scale."""
+    samples = np.frombuffer(pcm, "<i2").astype(np.float64) / 32768
     edges = np.linspace(0, len(samples), buckets + 1).astype(int)
-    return [int(samples[a:b].max()) * 100 // 32768 if b > a else 0 for a, b in itertools.pairwise(edges)]
+    powers = [float(np.mean(samples[a:b] ** 2)) if b > a else 0.0 for a, b in itertools.pairwise(edges)]
+    return [round(power**0.5 * 1000) for power in powers]
