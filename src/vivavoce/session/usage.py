@@ -90,7 +90,10 @@ class Ledger:
 
     def _head(self, request: Request) -> Weight:
         """Instructions and tools come first, so a change of either leaves nothing cached."""
-        tools = msgspec.json.encode(request.tools).decode() if request.tools else ""
+        # A credential of a tool server is nothing a model is shown.
+        tools = (
+            msgspec.json.encode(request.tools, enc_hook=lambda secret: None).decode() if request.tools else ""
+        )
         head = request.instructions + tools
         return Weight(f"head:{hash(head)}", text=self.count_text(head) if head else 0)
 
@@ -102,7 +105,7 @@ class Ledger:
         text = audio = image = 0
         for part in item.content:
             if isinstance(part, InputAudio):
-                audio += ticks // USER_TOKEN
+                audio = ticks // USER_TOKEN  # Several parts are one sound.
             elif isinstance(part, OutputAudio):
                 audio += ticks // ASSISTANT_TOKEN
             elif isinstance(part, InputImage):
