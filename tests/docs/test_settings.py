@@ -27,7 +27,9 @@ def test_every_setting_stands_in_the_table_with_its_variable_and_default() -> No
         value = defaults
         for name in path.split("."):
             value = value[name]
-        shown = "" if value in ("", [], ()) else f"`{str(value).lower() if isinstance(value, bool) else value}`"
+        shown = (
+            "" if value in ("", [], ()) else f"`{str(value).lower() if isinstance(value, bool) else value}`"
+        )
         assert rows[path].startswith(f"`{variable}` | {shown} |")
         assert rows[path].removeprefix(f"`{variable}` | {shown} |").strip()
 

@@ -1,0 +1,146 @@
+"""Running what the pages show, as a user would: real servers, unmodified pinned libraries, processes of their own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.docs.pages import ROOT, Block
+
+GUARD = Path(__file__).parent / "guard"
+CLIENTS = ROOT / ".clients"
+CLIENTS_PYTHON = CLIENTS / "python" / "bin" / "python"
+NODE_MODULES = CLIENTS / "node" / "node_modules"
+SHOWN = "127.0.0.1:8000"
+"""The address the pages show; the programs get the test server's instead."""
+START_S = 60.0
+RUN_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server. `banner` is what it printed."""
+
+    address: str
+    banner: str
+
+    def get(self, path: str) -> str:
+        """What a route answers."""
+        with urllib.request.urlopen(f"http://{self.address}{path}", timeout=10) as answer:
+            return str(answer.read().decode())
+
+
+def environment(**more: str) -> dict[str, str]:
+    """What every process of a page gets: no key or setting of whoever runs the tests."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("OPENAI_", "PYTHON", "MAKE", "MFLAGS", "NODE_"))
+    }
+    return kept | {"PYTHONUNBUFFERED": "1"} | more
+
+
+@contextlib.contextmanager
+def serving(command: list[str], folder: Path, settings: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """Runs a command that serves, on a free port, until the block ends. `folder` takes its log and data."""
+    wanted = {
+        "VIVAVOCE_SERVER__PORT": "0",
+        "VIVAVOCE_DATA_DIR": str(folder / "data"),
+        "VIVAVOCE_STT__WORKERS": "1",
+        "VIVAVOCE_TTS__WORKERS": "1",
+    }
+    with (folder / "server.out").open("w+") as out, (folder / "server.err").open("w+") as err:
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=environment(**wanted, **(settings or {})),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            start_new_session=True,
+        )
+        try:
+            yield _until_ready(process, folder)
+        finally:
+            _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ends what was started in the process's own session, and nothing else."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGINT)
+    try:
+        process.wait(15)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(5)
+
+
+def _until_ready(process: subprocess.Popen[bytes], folder: Path) -> Server:
+    deadline = time.monotonic() + START_S
+    out, err = folder / "server.out", folder / "server.err"
+    while time.monotonic() < deadline:
+        assert process.poll() is None, f"the server ended: {out.read_text()}{err.read_text()}"
+        banner = out.read_text()
+        lines = [line for line in banner.splitlines() if line.startswith("Or talk in the browser: http://")]
+        if lines:
+            server = Server(lines[0].removeprefix("Or talk in the browser: http://").rstrip("/"), banner)
+            with contextlib.suppress(OSError):
+                server.get("/readyz")
+                return server
+        time.sleep(0.05)
+    raise AssertionError(f"not ready after {START_S:.0f} s: {out.read_text()}{err.read_text()}")
+
+
+def run_program(
+    block: Block,
+    server: Server,
+    folder: Path,
+    variables: Mapping[str, str],
+    interpreter: str = sys.executable,
+) -> subprocess.CompletedProcess[str]:
+    """Runs a Python or Node program of a page in `folder`; fails where it does, or where it left this machine."""
+    strayed = folder / "strayed.txt"
+    guarded = {"VIVAVOCE_TEST_STRAYED": str(strayed)}
+    if block.language == "js":
+        program = folder / "program.mjs"
+        (folder / "node_modules").symlink_to(NODE_MODULES)
+        command = ["node", f"--require={GUARD / 'guard.cjs'}", str(program)]
+    else:
+        program = folder / "program.py"
+        command = [interpreter, str(program)]
+        guarded["PYTHONPATH"] = str(GUARD)
+    program.write_text(block.code.replace(SHOWN, server.address), "utf-8")
+    run = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment(**variables, **guarded),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=RUN_S,
+    )
+    assert run.returncode == 0, f"{block.name} ended with {run.returncode}:\n{run.stdout}{run.stderr}"
+    assert "Traceback" not in run.stderr, run.stderr
+    assert not strayed.exists(), f"{block.name} went to {strayed.read_text()}"
+    return run
+
+
+def variables_of(block: Block, server: Server) -> dict[str, str]:
+    """What a shell has after the `export` lines of a block were pasted into it."""
+    exports = [line for line in block.code.splitlines() if line.startswith("export ")]
+    script = "\n".join(exports).replace(SHOWN, server.address) + "\nenv -0"
+    run = subprocess.run(
+        ["bash", "-c", script], env=environment(), capture_output=True, text=True, check=True
+    )
+    pairs = dict(pair.split("=", 1) for pair in run.stdout.split("\0") if "=" in pair)
+    names = [word.split("=")[0] for line in exports for word in line.split()[1:]]
+    return {name: pairs[name] for name in names}
