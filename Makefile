@@ -36,6 +36,10 @@ check: ready-dev ## lint, format, types, import law, documentation tests, tests
 	echo "tests";  $(BIN)/python -m pytest $(ARGS) || failed="$$failed tests"; \
 	if [ -n "$$failed" ]; then echo "failed:$$failed" >&2; exit 1; fi
 
+.PHONY: clients
+clients: ready-dev ready-clients ## the programs of README and docs/clients.md, other people's libraries included
+	@VIVAVOCE_CLIENTS=all $(BIN)/python -m pytest tests/docs/test_programs.py $(ARGS)
+
 .PHONY: bench
 bench: ready-runtime ## the figures of bench/RESULTS.md, measured here
 	@$(BIN)/python -m bench $(ARGS)
@@ -50,6 +54,10 @@ setup: ready-dev ## only the set-up, with the development packages
 .PHONY: ready-runtime ready-dev
 ready-runtime ready-dev: ready-%:
 	@scripts/setup.sh $*
+
+.PHONY: ready-clients
+ready-clients: ready-dev
+	@$(BIN)/python scripts/set_up_clients.py
 
 .PHONY: libraries
 libraries: ready-runtime ## look for the speech libraries (libflite1) once more
@@ -66,6 +74,7 @@ lock: ready-dev ## resolve the packages anew (ARGS=--upgrade for the newest) and
 	@$(UV_COMPILE) $(ARGS) pyproject.toml requirements/build.in --group dev \
 		-c requirements/runtime.txt -o requirements/dev.txt
 	@$(UV_COMPILE) $(ARGS) requirements/uv.in -o requirements/uv.txt
+	@$(UV_COMPILE) $(ARGS) requirements/clients.in -o requirements/clients.txt
 
 .PHONY: wheel
 wheel: ready-runtime ## an installable wheel with the model files in it, in dist/
@@ -74,5 +83,5 @@ wheel: ready-runtime ## an installable wheel with the model files in it, in dist
 
 .PHONY: clean
 clean: ## remove everything that set-up and tests made, recordings excepted
-	@rm -rf .venv .deps .deps.unfinished .models .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage build dist
+	@rm -rf .venv .clients .deps .deps.unfinished .models .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage build dist
 	@find src tests scripts bench -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 REQUIREMENTS = Path(__file__).resolve().parents[2] / "requirements"
-LOCKS = ("runtime.txt", "dev.txt", "uv.txt")
+LOCKS = ("runtime.txt", "dev.txt", "uv.txt", "clients.txt")
 # An address, an absolute path, a reference to a file or archive, an option: none may be in a lock.
 PLACE = re.compile(r"://|(^|[\s=@\"'])/|\s@\s|^-|\.whl|\.tar\.gz")
 
