@@ -8,9 +8,9 @@ import pytest
 
 from tests.session.rig import CLIENT, Rig, clip
 from vivavoce.protocol.client_events import CLIENT_EVENT_TYPES
-from vivavoce.session.effects import Generate, Hangup, Hear, Send
+from vivavoce.session.effects import Generate, Hangup, Hear, Send, Speak
 from vivavoce.session.session import HANDLERS
-from vivavoce.session.signals import TextDelta, TranscriptFailed, TranscriptFinished
+from vivavoce.session.signals import ClauseSpoken, TextDelta, TranscriptFailed, TranscriptFinished
 
 
 def test_the_table_holds_every_client_event() -> None:
@@ -112,6 +112,17 @@ def test_signals_about_nothing_are_dropped() -> None:
     rig.signal(TranscriptFinished("item_unknown", "hello"))
     rig.signal(TranscriptFailed("item_unknown", "x", "y"))
     assert len(rig.effects) == count
+
+
+def test_a_clause_that_nobody_speaks_cannot_end() -> None:
+    rig = Rig()
+    rig.send("response.create")
+    rig.signal(TextDelta(rig.generation, "One. "))
+    rig.signal(TextDelta(rig.generation, "Two. "))
+    rig.signal(ClauseSpoken(rig.generation, 7))
+    assert [speak.text for speak in rig.of(Speak)] == ["One. "]
+    rig.signal(ClauseSpoken(rig.generation, 0))
+    assert [speak.text for speak in rig.of(Speak)] == ["One. ", "Two. "]
 
 
 def test_a_failed_transcript_is_told_only_to_who_asked() -> None:

@@ -198,7 +198,7 @@ class Floor:
                 answer.clause_spoken(signal)
             case ResponseFinished():
                 answer.finish(signal)
-            case EngineFailed():
+            case EngineFailed():  # pragma: no branch
                 self._failed(session, answer, signal, now_ms)
                 return
         self.advance(session, answer, now_ms)

@@ -89,7 +89,8 @@ class Response:
             if self._kept_text:
                 part.transcript = (part.transcript or "") + text
             self._outbox.send(se.ResponseOutputAudioTranscriptDelta, **self._address(), delta=text)
-        elif isinstance(part, OutputText):
+        else:
+            assert isinstance(part, OutputText)
             part.text += text
             self._outbox.send(se.ResponseOutputTextDelta, **self._address(), delta=text)
 

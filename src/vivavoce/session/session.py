@@ -180,7 +180,7 @@ class RealtimeSession:
                     self.floor.advance_all(self.config, now_ms)
                 case "filler":
                     self.floor.filler_due(self.config, now_ms)
-                case "expiry":
+                case "expiry":  # pragma: no branch
                     self._expire()
 
     def next_deadline(self) -> int | None:
@@ -441,12 +441,8 @@ class RealtimeSession:
         part = spoken_part(item)
         if part is None or not isinstance(item, MessageItem):
             raise errors.unsupported_truncate()
-        if not 0 <= event.content_index < len(item.content) or item.content[event.content_index] is not part:
+        if event.content_index >= len(item.content) or item.content[event.content_index] is not part:
             raise errors.truncate_content_index(event.content_index)
-        if event.audio_end_ms < 0:
-            raise errors.invalid_value(
-                "audio_end_ms", event.audio_end_ms, "a number of milliseconds, 0 or more"
-            )
         end = min(ms_to_ticks(event.audio_end_ms), self.playback.sent(item.id))
         part.transcript = self.playback.words_until(item.id, end)
         self.playback.cut(item.id, end)
