@@ -10,6 +10,7 @@ import msgspec
 
 from vivavoce.engines.cascade.brain.english import STOP
 from vivavoce.engines.cascade.brain.words import stem, tokenize
+from vivavoce.engines.cascade.messages import STILL_RUNNING
 
 
 @dataclass
@@ -105,7 +106,7 @@ def read(messages: Sequence[dict[str, Any]]) -> Conversation:
         talk.last_role = role
         if role == "tool":
             call = by_id.get(str(message.get("tool_call_id", "")))
-            if call is not None:
+            if call is not None and text != STILL_RUNNING:
                 call.output, call.answered_at = text, at
             continue
         if text and role in ("user", "assistant"):

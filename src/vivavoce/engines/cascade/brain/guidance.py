@@ -163,11 +163,10 @@ _EXPLAIN = word_set("explain describe policy policies rules details works terms 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """What the instructions know about a question: the text to read, and how much of the question it covers (0..1)."""
+    """What the instructions know about a question: the text to read, and whether it is likely what was asked for."""
 
     text: str
-    coverage: float
-    matched: int
+    answers: bool
 
 
 @lru_cache(maxsize=128)
@@ -195,30 +194,32 @@ def fact(instructions: str, words: list[str]) -> Fact | None:
         if word not in STOP and not (stem(word) in ACTIONS["read"] or word in _EXPLAIN)
     }
     asked |= {stem(word) for word in words if word in ("policy", "policies")}
-    if not asked:
-        return None
-    best: Fact | None = None
+    long = wants_explanation(words)
+    best: tuple[float, str] | None = None
     for paragraph in _paragraphs(instructions):
         scores = [_overlap(asked, sentence) for sentence in paragraph]
-        together = _overlap(asked, " ".join(paragraph))
-        if not together:
+        reach = _overlap(asked, " ".join(paragraph)) if long else max(scores)
+        if not reach:
             continue
-        long = wants_explanation(words)
-        chosen = (
-            paragraph[:8]
-            if long
-            else tuple(
-                one
-                for one, score in zip(paragraph, scores, strict=True)
-                if score and score >= max(scores) - 0.01
-            )[:2]
-        )
-        coverage = (together if long else max(scores)) / len(asked)
-        if best is None or coverage > best.coverage:
-            best = Fact(
-                " ".join(one if one[-1] in ".!?" else f"{one}." for one in chosen), coverage, together
-            )
-    return best
+        # Words the instructions do not know may be misheard ones: they weigh less than those they know.
+        share = reach / (reach + 0.4 * (len(asked) - reach))
+        if best is None or share > best[0]:
+            best = (share, _read_out(paragraph if long else _best_of(paragraph, scores)))
+    if best is None:
+        return None
+    asks = long or bool(_ASKS & set(words[:4]))
+    return Fact(best[1], best[0] >= (0.5 if asks else 0.75))
+
+
+_ASKS = word_set("how what what's when where which who why is are can does do may must until whats")
+
+
+def _best_of(paragraph: tuple[str, ...], scores: list[int]) -> tuple[str, ...]:
+    return tuple(one for one, score in zip(paragraph, scores, strict=True) if score == max(scores))[:2]
+
+
+def _read_out(sentences: tuple[str, ...]) -> str:
+    return " ".join(one if one[-1] in ".!?" else f"{one}." for one in sentences[:8])
 
 
 def _overlap(asked: set[str], text: str) -> int:

@@ -25,7 +25,7 @@ _SOUNDS_LIKE_LETTER = {
     "ay": "A", "hey": "A", "eh": "A", "they": "A", "eight": "A", "ate": "A", "hay": "A", "day": "A", "e": "A",
     "bee": "B", "be": "B", "see": "C", "sea": "C", "dee": "D", "he": "E", "eff": "F", "if": "F", "gee": "G", "age": "H",
     "aitch": "H", "eye": "I", "jay": "J", "kay": "K", "okay": "K", "el": "L", "ell": "L", "em": "M", "him": "M",
-    "en": "N", "and": "N", "an": "N", "in": "N", "pee": "P", "pea": "P", "queue": "Q", "cue": "Q", "are": "R", "our": "R",
+    "en": "N", "and": "N", "an": "N", "in": "N", "pee": "P", "pea": "P", "queue": "Q", "cue": "Q", "que": "Q", "kyu": "Q", "cute": "Q", "are": "R", "our": "R",
     "or": "R", "ess": "S", "us": "S", "tea": "T", "tee": "T", "you": "U", "vee": "V", "ex": "X", "why": "Y", "zee": "Z",
     "zed": "Z", "double-you": "W",
 }  # fmt: skip
@@ -60,6 +60,14 @@ class Shape:
     pattern: str
     samples: tuple[str, ...]
     start: str
+
+    @property
+    def mixed(self) -> bool:
+        """Whether it has letters and digits, so that hardly anything else said looks like it."""
+        return any(
+            any(mark.isalpha() for mark in one) and any(mark.isdigit() for mark in one)
+            for one in self.samples
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,22 +267,21 @@ def _whole(text: str, cost: float, start: int, end: int, shape: Shape, words: tu
     """The reading as an id when it is one, also with the letters put back that every id of this shape begins with."""
     fitting = shaped(text, shape)
     if fitting is not None:
-        surplus = _reading_beside(words, start - 1) + _reading_beside(words, end)
-        return [Heard(start, end, fitting, cost >= 0.5, cost + surplus)]
+        return [Heard(start, end, fitting, cost >= 0.5, cost)] if _alone(words, start, end) else []
     if shape.start and text[:1].isdigit():
         fitting = shaped(shape.start + text, shape)
         if fitting is not None:
-            surplus = _reading_beside(words, start - 1) + _reading_beside(words, end)
-            return [Heard(start, end, fitting, True, cost + 1.2 + surplus)]
+            return [Heard(start, end, fitting, True, cost + 1.2)] if _alone(words, start, end) else []
     return []
 
 
-def _reading_beside(words: tuple[str, ...], at: int) -> float:
-    """A digit left over beside the match means that the id was longer than its shape: something was misheard."""
-    if not 0 <= at < len(words):
-        return 0.0
-    word = words[at]
-    return 3.0 if word in DIGITS or word in TEENS or word in TENS or word.isdigit() else 0.0
+def _alone(words: tuple[str, ...], start: int, end: int) -> bool:
+    """A digit left over beside a match means that the id was longer than its shape: something was misheard."""
+    return not any(
+        0 <= at < len(words)
+        and (words[at] in DIGITS or words[at] in TEENS or words[at] in TENS or words[at].isdigit())
+        for at in (start - 1, end)
+    )
 
 
 def plain_run(

@@ -61,25 +61,44 @@ def best_fit(box: Toolbox, text: str) -> Fit | None:
 
 
 def _clauses(box: Toolbox, text: str, tokens: tuple[Token, ...], needed: float) -> list[_Clause]:
-    """Stretches that each want a tool. A stretch that wants none belongs to its neighbour."""
+    """Stretches that each want a tool. A stretch that wants none belongs to the next one if both together want a tool
+    ("get granted | and her logistics"), else to the one before."""
     found: list[_Clause] = []
-    open_from = 0
+    waiting: int | None = None
     for start, end in _stretches(tokens):
-        fit = _judged(box, text, tokens, open_from if not found else start, end, needed)
-        if fit is not None and found and _goes_on(found[-1], fit, tokens, start, end):
-            found[-1] = _Clause(found[-1].start, end, found[-1].fit)
-        elif fit is not None:
-            found.append(_Clause(open_from if not found else start, end, fit))
-        elif found:
-            last = found[-1]
-            words = [token.text for token in tokens[start:end]]
-            again = last.fit is not None and strong_id(last.fit.tool, words) and len(words) <= 12
-            before = [token.text for token in tokens[last.start : last.end]]
-            if again and last.fit is not None and strong_id(last.fit.tool, before):
-                found.append(_Clause(start, end, Fit(last.fit.tool, last.fit.score, frozenset())))
+        begin = start if waiting is None else waiting
+        fit = _judged(box, text, tokens, begin, end, needed)
+        if fit is None and begin != start:
+            fit = _judged(box, text, tokens, start, end, needed)
+            if fit is not None and found:
+                found[-1] = _Clause(found[-1].start, start, found[-1].fit)
+                begin = start
+        if fit is None:
+            again = _same_again(found, tokens, start, end)
+            if again is not None:
+                found.append(again)
+                waiting = None
             else:
-                found[-1] = _Clause(last.start, end, last.fit)
+                waiting = begin
+            continue
+        waiting = None
+        if found and _goes_on(found[-1], fit, tokens, begin, end):
+            found[-1] = _Clause(found[-1].start, end, found[-1].fit)
+        else:
+            found.append(_Clause(begin if found else 0, end, fit))
+    if found and waiting is not None:
+        found[-1] = _Clause(found[-1].start, len(tokens), found[-1].fit)
     return found
+
+
+def _same_again(found: list[_Clause], tokens: tuple[Token, ...], start: int, end: int) -> _Clause | None:
+    """A stretch that names another id for the same tool: "order one ... and order two ..."."""
+    fit = found[-1].fit if found else None
+    words = [token.text for token in tokens[start:end]]
+    if fit is None or len(words) > 12 or not strong_id(fit.tool, words):
+        return None
+    before = [token.text for token in tokens[found[-1].start : found[-1].end]]
+    return _Clause(start, end, Fit(fit.tool, fit.score, frozenset())) if strong_id(fit.tool, before) else None
 
 
 def _goes_on(last: _Clause, fit: Fit, tokens: tuple[Token, ...], start: int, end: int) -> bool:

@@ -63,10 +63,15 @@ def wakes(text: str, quiet: Quiet) -> tuple[bool, str]:
             score = likeness(" ".join(words[at : at + size]), quiet.phrase)
             if score > best + 1e-9:
                 best, best_end = score, at + size
-    needed = _CLOSE_ENOUGH if len(words) <= len(target) + 6 else 0.85
-    if len(quiet.phrase) < 6:
-        needed = 0.85
-    return best >= needed, " ".join(words[best_end:])
+    return best >= _needed(words, target), " ".join(words[best_end:])
+
+
+def _needed(words: list[str], target: list[str]) -> float:
+    """How alike the phrase must sound: less when it was said alone and begins right, more when it is short or buried."""
+    if len("".join(target)) < 6 or len(words) > len(target) + 6:
+        return 0.85
+    alone = len(words) <= len(target) + 1
+    return 0.6 if alone and len(target) > 1 and words[:1] == target[:1] else _CLOSE_ENOUGH
 
 
 def state(turns: Sequence[str]) -> tuple[Quiet | None, bool, str]:

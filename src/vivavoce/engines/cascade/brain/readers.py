@@ -6,13 +6,14 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from vivavoce.engines.cascade.brain.choices import said
 from vivavoce.engines.cascade.brain.dates import clocks_in, days_in, part_of_day
-from vivavoce.engines.cascade.brain.english import NEGATIONS, SYNONYMS
+from vivavoce.engines.cascade.brain.english import NEGATIONS
 from vivavoce.engines.cascade.brain.ids import Shape, find_id, plain_run
 from vivavoce.engines.cascade.brain.numbers import Number, numbers_in
 from vivavoce.engines.cascade.brain.tools import Slot
 from vivavoce.engines.cascade.brain.utterance import Scene, Value
-from vivavoce.engines.cascade.brain.words import alike, stem, word_set, words_of_name
+from vivavoce.engines.cascade.brain.words import stem, word_set, words_of_name
 
 MISHEARD = 2.4
 """How much guessing an id may need (see ids): about two misheard words."""
@@ -153,49 +154,13 @@ def read_datetime(slot: Slot, scene: Scene, expected: bool) -> Value | None:
 
 
 def read_enum(slot: Slot, scene: Scene, expected: bool) -> Value | None:
-    """The choice whose words were said; of several the one with most words, then the first said."""
-    ranked = []
-    for place, choice in enumerate(slot.choices):
-        found = _choice_said(str(choice), scene)
-        if found:
-            start, end, exact = found
-            ranked.append((-exact, -(len(words_of_name(str(choice)))), start, place, end, choice))
-    if not ranked:
+    """The choice that was said. One that only sounds like it is a guess, and counts less where nothing is required."""
+    found = said(tuple(str(choice) for choice in slot.choices), tuple(scene.words), frozenset(scene.taken))
+    if found is None:
         return None
-    exact, _, start, _, end, choice = min(ranked, key=lambda one: one[:4])
-    return Value(choice, start, end, inferred=exact > -1.0)
-
-
-def _choice_said(choice: str, scene: Scene) -> tuple[int, int, float] | None:
-    parts = words_of_name(choice) or [choice.lower()]
-    stems = [stem(part) for part in parts]
-    spelled = _spelled(choice, scene)
-    if spelled is not None:
-        return spelled, spelled + len(choice), 1.0
-    for exactness, same in ((1.0, _same), (0.7, alike), (0.6, _synonym)):
-        for at in range(len(scene.words) - len(parts) + 1):
-            window = [stem(word) for word in scene.words[at : at + len(parts)]]
-            negated = at > 0 and scene.words[at - 1] in NEGATIONS
-            if scene.free(at, at + len(parts)) and not negated and all(map(same, window, stems)):
-                return at, at + len(parts), exactness
-    return None
-
-
-def _spelled(choice: str, scene: Scene) -> int | None:
-    """Where a short choice is said letter by letter."""
-    letters = list(choice.lower())
-    for at in range(len(scene.words) - len(letters) + 1):
-        if len(letters) > 1 and scene.words[at : at + len(letters)] == letters:
-            return at
-    return None
-
-
-def _same(one: str, other: str) -> bool:
-    return one == other
-
-
-def _synonym(one: str, other: str) -> bool:
-    return other in SYNONYMS.get(one, ())
+    return Value(
+        slot.choices[found.place], found.start, found.end, found.sure < 1.0, 3.0 if found.sure >= 0.6 else 1.5
+    )
 
 
 def read_boolean(slot: Slot, scene: Scene, expected: bool) -> Value | None:

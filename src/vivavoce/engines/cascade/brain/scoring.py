@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vivavoce.engines.cascade.brain.choices import Chosen, sounds_like
 from vivavoce.engines.cascade.brain.dates import days_in
 from vivavoce.engines.cascade.brain.english import (
     ACTIONS,
@@ -20,7 +21,7 @@ from vivavoce.engines.cascade.brain.english import (
 )
 from vivavoce.engines.cascade.brain.ids import find_id
 from vivavoce.engines.cascade.brain.numbers import DIGITS, TEENS, TENS
-from vivavoce.engines.cascade.brain.tools import Tool, Toolbox, cues_of
+from vivavoce.engines.cascade.brain.tools import Slot, Tool, Toolbox, cues_of
 from vivavoce.engines.cascade.brain.words import alike, distance, sound, stem, word_set, words_of_name
 
 FIRES = 1.2
@@ -197,7 +198,13 @@ def _fit(box: Toolbox, tool: Tool, heard: _Heard) -> Fit:
     ranked = sorted((worth for worth in best.values() if worth), reverse=True)
     values = _value_words(tool, heard.words)
     bonus = _bonus(tool, heard, explained, bool(values))
-    if not ranked and not values and not heard.lookup and not _says_name(tool, heard.words):
+    if (
+        not ranked
+        and not values
+        and not heard.lookup
+        and _chosen(tool, heard) is None
+        and not _says_name(tool, heard.words)
+    ):
         return Fit(tool, 0.0, frozenset(explained))
     score = sum(worth / (1 + 0.25 * place) for place, worth in enumerate(ranked[:6])) + bonus
     return Fit(tool, round(score - _strangers(tool, heard, explained | values), 4), frozenset(explained))
@@ -212,13 +219,17 @@ def _strangers(tool: Tool, heard: _Heard, explained: set[int]) -> float:
         and word not in VALUE_WORDS
         and not any(stem(word) in verbs for verbs in ACTIONS.values())
     ]
-    spare = 4 if any(slot.kind in _FREE for slot in tool.slots) else 1
+    spare = 4 if any(slot.kind in _FREE or _has_names(slot) for slot in tool.slots) else 1
     return 0.3 * max(0, len(unknown) - spare)
+
+
+def _has_names(slot: Slot) -> bool:
+    return any(" " in str(choice) for choice in slot.choices)
 
 
 def _bonus(tool: Tool, heard: _Heard, explained: set[int], valued: bool) -> float:
     """What speaks for a tool besides its words."""
-    bonus = 0.9 if valued else 0.0
+    bonus = 0.0 if not valued else 1.3 if tool.action == "read" else 0.9
     bonus += _agreement(tool, heard.actions)
     if heard.questions & tool.vocabulary.keys():
         bonus += 0.5
@@ -228,6 +239,10 @@ def _bonus(tool: Tool, heard: _Heard, explained: set[int], valued: bool) -> floa
         bonus += 0.5
     if _placed_value(tool, heard, explained):
         bonus += 0.4
+    chosen = _chosen(tool, heard)
+    if chosen is not None:
+        bonus += 1.0
+        explained |= set(range(chosen.start, chosen.end))
     if _numbered(tool, heard):
         bonus += 0.9
     if _says_name(tool, heard.words):
@@ -307,10 +322,20 @@ def _says_name(tool: Tool, words: list[str]) -> bool:
     return False
 
 
+def _chosen(tool: Tool, heard: _Heard) -> Chosen | None:
+    """A choice of several words that was said by its sound alone; the words of plain choices are in the vocabulary."""
+    for slot in tool.needs:
+        if slot.kind == "enum" and any(" " in str(choice) for choice in slot.choices):
+            found = sounds_like(tuple(str(choice) for choice in slot.choices), tuple(heard.words))
+            if found is not None:
+                return found
+    return None
+
+
 def _value_words(tool: Tool, words: list[str]) -> set[int]:
     """Word positions that are an id of the shape the tool needs."""
     for slot in tool.needs:
-        if slot.kind == "id" and slot.shape is not None:
+        if slot.kind == "id" and slot.shape is not None and slot.shape.mixed:
             found = find_id(words, slot.shape, floor=0.6)
             if found is not None:
                 return set(range(found.start, found.end))

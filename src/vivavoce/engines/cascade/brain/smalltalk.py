@@ -85,9 +85,17 @@ def _again(talk: Conversation) -> str:
     return talk.answers[-1].text if talk.answers else "I have not said anything yet."
 
 
+_LEAD = re.compile(
+    r"^(?:(?:hi|hello|hey|good (?:morning|afternoon|evening)|thanks|thank you|great|perfect|okay|ok|alright|yes|so|well|oh|um|uh"
+    r"|excuse me|sorry(?=[\s,.]+(?:just|one|a|wait|hold|i have|to)\b)|wait(?: a (?:moment|minute|second))?|hold on|hang on|one moment|by the way|actually|listen"
+    r"|(?:i have )?(?:just )?(?:a|one)(?: more| last| quick| other)? (?:question|thing)|quick question|just a (?:moment|minute|second))"
+    r"(?: there)?[\s,.!:]+)+",
+    re.I,
+)
+
+
 def without_greeting(text: str) -> str:
-    """The utterance without a leading "hi there", "thanks"."""
-    lead = r"^(?:(?:hi|hello|hey|good (?:morning|afternoon|evening)|thanks|thank you|great|perfect|okay|ok|alright|yes|so|well)(?: there)?[\s,.!]+)+"
-    shorter = re.sub(lead, "", text.strip(), flags=re.I)
+    """The utterance without what only opens it: "hi there", "sorry, just one question". All of it when nothing is left."""
+    shorter = _LEAD.sub("", text.strip())
     meaning = any(token.text not in STOP for token in tokenize(shorter))
     return shorter if meaning else text

@@ -43,7 +43,12 @@ def subject(call: Call, tool: Tool | None) -> str:
             kind = slot.kind if slot else ("id" if name.endswith("id") else "string")
             if kind == wanted and isinstance(value, str | int) and not isinstance(value, bool) and str(value):
                 return _entity(name, str(value), kind, tool, slot)
-    return ""
+    named = [
+        value
+        for value in call.arguments.values()
+        if isinstance(value, str) and value[:1].isupper() and " " in value
+    ]
+    return named[0] if len(named) == 1 else ""
 
 
 def _entity(name: str, value: str, kind: str, tool: Tool | None, slot: Slot | None) -> str:

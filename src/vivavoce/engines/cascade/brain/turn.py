@@ -24,6 +24,9 @@ from vivavoce.engines.cascade.brain.tools import Slot, Tool, toolbox
 from vivavoce.engines.cascade.brain.utterance import Context, Scene, Value, names_in
 from vivavoce.engines.cascade.brain.words import tokenize, word_set
 
+_PATIENCE = 3
+"""How often a slot is asked for before the request is given up."""
+_WAITING = "One moment, I am still waiting for that."
 _SURE_KINDS = ("id", "integer_id", "date", "time", "datetime", "enum", "email", "phone", "integer", "number")
 
 
@@ -122,7 +125,11 @@ class Turn:
             rest = self._not_yet_called(called)
             if rest:
                 return Answer("", ((rest.tool.name, rest.arguments()),))
-        fresh = self._talk.fresh_results() or self._talk.calls[-1:]
+        fresh = self._talk.fresh_results() or [
+            call for call in self._talk.calls[-1:] if call.output is not None
+        ]
+        if not fresh:
+            return Answer(_WAITING)
         guesses = self._guessed_values()
         return Answer(
             " ".join(self._spoken(call, place, len(fresh), guesses) for place, call in enumerate(fresh))
@@ -159,7 +166,7 @@ class Turn:
         if ordered:
             return ordered
         if self._talk.unanswered():
-            return "One moment, I am still waiting for that."
+            return _WAITING
         if not self._talk.answers:
             return smalltalk.hello(self._talk)
         return "Is there anything else I can do for you?"
@@ -189,7 +196,7 @@ class Turn:
         """A tool, a correction of the last call, a fact, or nothing it can do."""
         fact = guidance.fact(self._talk.instructions, words)
         explain = guidance.wants_explanation(words)
-        if fact and explain and fact.coverage >= 0.5:
+        if fact and explain and fact.answers:
             return Answer(fact.text)
         if self._callable():
             frame = Frame(plan(self._box, self._text, self._context))
@@ -198,7 +205,7 @@ class Turn:
                 return self._proceed(Frame([corrected]))
             if frame.fillings:
                 return self._proceed(frame)
-        if fact and (fact.coverage >= 0.6 or (explain and fact.matched)):
+        if fact and fact.answers:
             return Answer(fact.text)
         return self._two_turns_as_one() or Answer(self._at_a_loss(words))
 
@@ -381,6 +388,8 @@ class Turn:
             said = self._aside(words, line, frame)
             if said is not None:
                 return said
+        if not filled and frame.times_asked >= _PATIENCE:
+            return Answer("I am sorry, I still did not get it. Let us leave that for now.")
         return self._proceed(frame)
 
     def _other_wish(self, frame: Frame) -> list[Filling]:
@@ -397,7 +406,13 @@ class Turn:
             label = frame.asked.label if frame.asked else "that"
             return Answer(f"No problem. I need the {label} for that, so just tell me when you have it.")
         said = smalltalk.reply(words, self._talk, self._box.tools)
-        return Answer(said) if said is not None else None
+        if said is not None:
+            return Answer(said)
+        fact = guidance.fact(self._talk.instructions, words)
+        if fact is not None and fact.answers:
+            return Answer(fact.text)
+        rule = guidance.matching(self._talk.instructions, words)
+        return self._ruled(rule) if rule is not None else None
 
     def _after_confirmation(self, words: list[str]) -> Answer | None:
         said = yes_or_no(words)

@@ -17,7 +17,7 @@ def question(slot: Slot) -> str:
     """The question that asks for a slot."""
     label = slot.label
     if slot.kind == "enum" and 0 < len(slot.choices) <= 6:
-        return f"Which {label}: {listed([' '.join(words_of_name(str(one))) for one in slot.choices], 'or')}?"
+        return f"Which {label}: {listed([choice_said(one) for one in slot.choices], 'or')}?"
     if slot.kind == "boolean":
         return f"{label[:1].upper() + label[1:]}, yes or no?"
     if slot.kind == "integer" and label.split()[-1].endswith("s"):
@@ -32,7 +32,13 @@ def question(slot: Slot) -> str:
     return f"What {'are' if plural else 'is'} the {label}?"
 
 
-def ask(filling: Filling, asked_before: int, instead_of: str = "") -> str:
+def choice_said(choice: object) -> str:
+    """A choice in words; names stay as they are written."""
+    text = str(choice)
+    return text if " " in text else " ".join(words_of_name(text))
+
+
+def ask(filling: Filling, asked_before: int) -> str:
     """Ask for the first missing slot: plainly, and in other words with what was heard when it was asked before."""
     slot = filling.missing[0]
     heard = filling.partial.get(slot.path)
