@@ -6,6 +6,7 @@ again, `id` when it was right in the end.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +74,6 @@ def judge(story: Story, recording: Recording) -> Outcome:
 
 async def rehearse(address: Address, seeds: range, speed: float, folder: Path, stream: TextIO) -> int:
     """Make the calls one after the other and print the table. 0 when it reaches its targets, else 1."""
-    folder.mkdir(parents=True, exist_ok=True)
     print(
         f"{'seed':>5}  {'order':6} {'called':22} {'tools':5} {'first':5} {'id':5} {'account':7} {'answered':8} {'s':>4}",
         file=stream,
@@ -84,10 +84,16 @@ async def rehearse(address: Address, seeds: range, speed: float, folder: Path, s
         began = time.monotonic()
         caller = await make_call(address, story, await speak_lines(story), speed)
         recording = recording_of(caller)
-        (folder / f"seed-{seed}.json").write_bytes(msgspec.json.format(msgspec.json.encode(recording)))
+        await asyncio.to_thread(_keep, recording, folder)
         outcomes.append(judge(story, recording))
         print(_row(outcomes[-1], time.monotonic() - began), file=stream, flush=True)
     return _totals(outcomes, stream)
+
+
+def _keep(recording: Recording, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    text = msgspec.json.format(msgspec.json.encode(recording), indent=2)
+    (folder / f"seed-{recording.seed}.json").write_bytes(text + b"\n")
 
 
 def _row(one: Outcome, seconds: float) -> str:

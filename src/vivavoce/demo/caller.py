@@ -34,7 +34,7 @@ CUT_IN_AFTER_MS = 3600
 """How much of the long answer the caller hears before it cuts in."""
 PATIENCE_MS = 8000
 """Without a sound from the agent for so long, a caller stops waiting for an answer."""
-SILENCE_MS = 2600
+SILENCE_MS = 2200
 """How long the caller listens for words that must not come."""
 LAST_LISTEN_MS = 600
 LONGEST_ANSWER_MS = 30_000

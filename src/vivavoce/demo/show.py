@@ -25,8 +25,6 @@ from vivavoce.demo.summary import failures, last_lines, latency_table, next_comm
 from vivavoce.demo.terminal import Ink, LiveTranscript, Progress
 from vivavoce.protocol.errors import EngineError
 
-FAST = 4.0
-
 
 @dataclass(frozen=True)
 class Wishes:
@@ -38,13 +36,9 @@ class Wishes:
     seeds: range | None = None
     out: Path = Path("demo-out")
     as_json: bool = False
-    fast: bool = False
+    speed: float = 1.0
+    """How much faster than real time the caller lives."""
     flags: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def speed(self) -> float:
-        """How much faster than real time the caller lives."""
-        return FAST if self.fast else 1.0
 
     @property
     def story(self) -> Story:
@@ -76,7 +70,7 @@ async def answering_server(wishes: Wishes, progress: Progress) -> AsyncIterator[
         yield address
         return
     # A caller who lives faster than the clock would hear gaps in answers that are sent only so far ahead of it.
-    flags = {**wishes.flags, **({"session.output_lead_ms": 0} if wishes.fast else {})}
+    flags = {**wishes.flags, **({"session.output_lead_ms": 0} if wishes.speed > 1 else {})}
     progress(f"starting a server, engine {wishes.flags.get('engine.kind') or 'cascade'}")
     async with own_server(flags, progress) as address:
         progress(f"ready at {address.url}")
