@@ -184,30 +184,29 @@ const STAGES = [
 ];
 function fillWaits() {
   for (const [, label, colour] of STAGES) $("legend").append(legend(label, `background: var(${colour})`));
-  $("legend").append(legend("tools", "background: var(--tool); height: 5px; vertical-align: 2px"), legend("answer begins", "", "answer"));
-  const longest = Math.max(1000, ...recording.latencies.map((one) => Math.max(one.answer_ms ?? 0, one.voice_to_voice_ms ?? 0)));
-  const scale = Math.ceil(longest / 500) * 500;
+  const longest = Math.max(500, ...recording.latencies.map((one) => one.voice_to_voice_ms ?? 0));
+  const scale = Math.ceil(longest / 250) * 250;
   for (const latency of recording.latencies) $("falls").append(waitNode(latency, scale));
-  $("falls").append(axisNode(scale));
+  $("falls").append(axisNode(scale, 250));
+  const late = recording.latencies.filter((one) => one.answer_ms !== null && one.answer_ms !== one.voice_to_voice_ms);
+  $("tooled").hidden = !late.length;
+  const last = Math.ceil(Math.max(1000, ...late.map((one) => one.answer_ms)) / 1000) * 1000;
+  for (const latency of late) $("spanned").append(tooledNode(latency, last));
+  $("spanned").append(axisNode(last, 1000));
 }
-function legend(label, style, className = "") {
+function legend(label, style) {
   const swatch = el("i");
   swatch.style.cssText = style;
-  return el("li", className, swatch, label);
+  return el("li", "", swatch, label);
 }
-function waitNode(latency, scale) {
+function rowOf(latency, value, ...bars) {
   const turn = recording.turns.find((one) => one.role === "caller" && one.end_ms === latency.speech_end_ms);
-  const silent = latency.voice_to_voice_ms === null;
-  const value = el("b", silent ? "silent" : "", silent ? "silent" : `${latency.voice_to_voice_ms} ms`);
-  if (!silent && latency.answer_ms !== null && latency.answer_ms !== latency.voice_to_voice_ms) {
-    value.append(el("small", "", `  answer ${latency.answer_ms}`));
-  }
-  const node = el("li", "", el("div", "label", el("span", "", turn ? turn.text : latency.line), value));
-  if (!silent) node.append(...barsOf(latency, scale));
+  const node = el("li", "", el("div", "label", el("span", "", turn ? turn.text : latency.line), value), ...bars);
   node.addEventListener("click", () => seek(latency.speech_end_ms - 400));
   return node;
 }
-function barsOf(latency, scale) {
+function waitNode(latency, scale) {
+  if (latency.voice_to_voice_ms === null) return rowOf(latency, el("b", "silent", "silent"));
   const bar = el("div", "bar");
   const first = recording.responses.find((one) => one.response_id === latency.responses[0]);
   const reached = { ...(first ? first.stages : {}), heard: latency.voice_to_voice_ms };
@@ -215,24 +214,31 @@ function barsOf(latency, scale) {
   for (const [stage, label, colour] of STAGES) {
     if (reached[stage] === undefined) continue;
     const to = Math.max(from, reached[stage]);
-    const early = reached[stage] < from ? ", done before" : "";
+    const early = reached[stage] < from ? ", ready before the turn was over" : "";
     bar.append(piece(from, to, scale, `background: var(${colour})`, `${label}: ${to - from} ms${early}`));
     from = to;
   }
-  if (latency.answer_ms !== null && latency.answer_ms !== latency.voice_to_voice_ms) {
-    const mark = piece(latency.answer_ms, latency.answer_ms, scale, "", `the answer begins after ${latency.answer_ms} ms`);
-    mark.className = "mark";
-    mark.style.width = "";
-    bar.append(mark);
+  return rowOf(latency, el("b", "", `${latency.voice_to_voice_ms} ms`), bar);
+}
+/* What was heard and done until the answer began, where tools had to be asked first. */
+function tooledNode(latency, scale) {
+  const since = latency.speech_end_ms;
+  const bar = el("div", "bar");
+  for (const turn of recording.turns.filter((one) => one.kind === "preamble" && latency.responses.includes(one.response_id))) {
+    bar.append(piece(turn.start_ms - since, turn.end_ms - since, scale, "background: var(--voice)", `preamble: ${turn.text}`));
   }
+  const mark = piece(latency.answer_ms, latency.answer_ms, scale, "", `the answer begins after ${latency.answer_ms} ms`);
+  mark.className = "mark";
+  mark.style.width = "";
+  bar.append(mark);
   const under = recording.tools
     .filter((tool) => latency.responses.includes(tool.response_id))
     .map((tool) => {
-      const from = tool.called_ms - latency.speech_end_ms;
-      const to = (tool.answered_ms ?? total) - latency.speech_end_ms;
+      const from = tool.called_ms - since;
+      const to = (tool.answered_ms ?? total) - since;
       return el("div", "under", piece(from, to, scale, "", `${tool.name}: ${to - from} ms`));
     });
-  return [bar, ...under];
+  return rowOf(latency, el("b", "", `${latency.answer_ms} ms`), bar, ...under);
 }
 function piece(from, to, scale, style, title) {
   const made = el("i");
@@ -240,11 +246,11 @@ function piece(from, to, scale, style, title) {
   made.title = title;
   return made;
 }
-function axisNode(scale) {
+function axisNode(scale, step) {
   const axis = el("div", "axis");
-  for (let step = 0; step <= 4; step++) {
-    const label = el("span", "", `${(scale * step) / 4}`);
-    label.style.left = `${step * 25}%`;
+  for (let at = 0; at <= scale; at += step) {
+    const label = el("span", "", `${at}`);
+    label.style.left = share(at, scale);
     axis.append(label);
   }
   const node = el("li", "", axis);
@@ -443,3 +449,12 @@ fillSpans();
 fillTypes();
 filterRows();
 show();
+
+/* call.html#38.5 opens the call at 38.5 seconds. */
+function openAtHash() {
+  const at = Number(location.hash.slice(1));
+  if (!(at > 0)) return;
+  if (audio.readyState) seek(at * 1000); else audio.addEventListener("loadedmetadata", () => seek(at * 1000), { once: true });
+}
+addEventListener("hashchange", openAtHash);
+openAtHash();
