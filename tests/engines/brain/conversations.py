@@ -29,6 +29,11 @@ class Case:
     turns: tuple[dict[str, Any], ...]
 
 
+def words(text: str) -> list[str]:
+    """What a recogniser would hand over, word by word."""
+    return text.split()
+
+
 def tool(entry: dict[str, Any]) -> dict[str, Any]:
     """A tool as the Chat Completions API has it."""
     parameters = {"type": "object", "properties": entry["properties"], "required": entry["required"]}

@@ -142,6 +142,9 @@ QUESTIONS: dict[str, frozenset[str]] = {
     }.items()
 }
 
+# Words after which somebody's own words follow, whatever they are about.
+ANNOUNCES = word_set("saying says that reads because asking telling since")
+
 NEGATIONS = word_set("no not don't without never nothing isn't doesn't except skip dont")
 PRONOUNS = word_set("it them they that this those these him her same there")
 POLITE = word_set("please thanks thank you now then today's again for me okay ok right")

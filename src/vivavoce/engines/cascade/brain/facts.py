@@ -207,7 +207,7 @@ def _fact(key: str, value: Any) -> str:
         return said
     plural = words[-1].endswith("s") and not words[-1].endswith(("ss", "us"))
     if plural and isinstance(value, int) and not unit:
-        return f"there {'is' if value == 1 else 'are'} {said} {name}"
+        return f"there is 1 {name[:-1]}" if value == 1 else f"there are {said} {name}"
     return f"the {name} {'are' if plural else 'is'} {said}"
 
 
@@ -290,4 +290,8 @@ def _member(key: str, value: Any) -> str:
             "notes",
         ):
             return _plain(value)
-    return re.sub(r"^the (.+?) (?:is|are) ", r"\1 ", _fact(key, value))
+    return re.sub(
+        r"^(?:the (.+?)|there) (?:is|are) ",
+        lambda found: f"{found[1]} " if found[1] else "",
+        _fact(key, value),
+    )

@@ -173,7 +173,7 @@ class Fact:
 def _paragraphs(instructions: str) -> tuple[tuple[str, ...], ...]:
     found = []
     for block in re.split(r"\n\s*\n|\n(?=\s*(?:[-*#]|[A-Z]))", instructions):
-        facts = [one for one in _with_quotes_whole(block) if not _ORDERS.match(one) and len(one.split()) >= 4]
+        facts = [one for one in _with_quotes_whole(block) if not _ORDERS.match(one) and len(one.split()) >= 3]
         if facts:
             found.append(tuple(facts))
     return tuple(found)

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import re
 
-from vivavoce.engines.cascade.brain.english import ACTIONS, FILLERS, NAME_JOINTS, POLITE, STOP, titled
+from vivavoce.engines.cascade.brain.english import (
+    ACTIONS,
+    ANNOUNCES,
+    FILLERS,
+    NAME_JOINTS,
+    POLITE,
+    STOP,
+    titled,
+)
 from vivavoce.engines.cascade.brain.tools import Slot, cues_of
 from vivavoce.engines.cascade.brain.utterance import Scene, Value
 from vivavoce.engines.cascade.brain.words import likeness, stem, word_set
 
-_ANNOUNCES = word_set("saying says that reads because asking telling since")
-_TEXT_CUES = word_set("regarding about for on titled called") | _ANNOUNCES
+_TEXT_CUES = word_set("regarding about for on titled called") | ANNOUNCES
 _QUERY_CUES = word_set("for about on regarding")
 _QUERY_NAMES = word_set("query question topic keyword keywords search title subject")
 _QUOTED = re.compile(r"[\"“”]([^\"“”]+)[\"“”]|(?<!\w)'([^']{2,})'(?!\w)")
@@ -166,7 +173,7 @@ def _run_end(scene: Scene, start: int) -> int:
 
 def _nameable(scene: Scene, at: int) -> bool:
     word = scene.words[at]
-    if word in _ANNOUNCES:
+    if word in ANNOUNCES:
         return False
     return not (
         at in scene.taken or at in scene.explained or word in STOP or word in POLITE or word in FILLERS
@@ -223,7 +230,7 @@ def _text_start(slot: Slot, scene: Scene, cues: frozenset[str]) -> int | None:
         following = scene.words[at + 1]
         if at in scene.taken or at + 1 in scene.taken or following in cues or stem(following) in slot.words:
             continue
-        if word in _ANNOUNCES and cues is not _QUERY_CUES:
+        if word in ANNOUNCES and cues is not _QUERY_CUES:
             return at + 1
         colon = ":" in scene.tokens[at].after
         if (

@@ -12,6 +12,7 @@ from vivavoce.engines.cascade.brain.choices import Chosen, sounds_like
 from vivavoce.engines.cascade.brain.dates import days_in
 from vivavoce.engines.cascade.brain.english import (
     ACTIONS,
+    ANNOUNCES,
     PHRASES,
     QUESTIONS,
     STOP,
@@ -212,10 +213,14 @@ def _fit(box: Toolbox, tool: Tool, heard: _Heard) -> Fit:
 
 def _strangers(tool: Tool, heard: _Heard, explained: set[int]) -> float:
     """The price of content words that neither the tool nor a value accounts for."""
+    end = len(heard.words)
+    if any(slot.kind == "text" for slot in tool.slots):  # dictated words may be about anything
+        end = next((at for at, word in enumerate(heard.words) if word in ANNOUNCES), end)
     unknown = [
         at
         for at, word in heard.content
-        if at not in explained
+        if at < end
+        and at not in explained
         and word not in VALUE_WORDS
         and not any(stem(word) in verbs for verbs in ACTIONS.values())
     ]

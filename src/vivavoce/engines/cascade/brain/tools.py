@@ -253,7 +253,7 @@ _KIND_WORDS = (
     ("email", "email mail"),
     ("time", "time hour clock"),
     ("date", "date day checkin checkout deadline birthday dob when"),
-    ("place", "city location place destination origin address country town airport region station state from to"),
+    ("place", "city location place destination origin address country town airport region station harbour port state from to"),
     ("name", "name person customer client company contact guest attendee attendees recipient organization organisation "
              "doctor artist business patient firm party assignee owner"),
     ("text", "message note notes text body query question reason comment comments subject content description summary "

@@ -154,14 +154,13 @@ def ability(tool: Tool) -> str:
 
 
 def _base_form(verb: str) -> str:
-    for candidate in (verb.removesuffix("es"), verb.removesuffix("s"), verb):
-        if (
-            any(stem(candidate) in verbs for verbs in ACTIONS.values())
-            and (candidate == verb or stem(candidate) == stem(verb))
-            and not candidate.endswith("ing")
-        ):
-            return candidate
-    return ""
+    """ "finds" and "find" -> find; "" for what is no verb known here."""
+    if verb.endswith(("ches", "shes", "sses", "xes")):
+        verb = verb[:-2]
+    elif verb.endswith("s") and not verb.endswith("ss"):
+        verb = verb[:-1]
+    known = any(stem(verb) in verbs for verbs in ACTIONS.values())
+    return verb if known and not verb.endswith("ing") else ""
 
 
 def abilities(tools: tuple[Tool, ...]) -> str:
