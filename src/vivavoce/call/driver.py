@@ -157,9 +157,14 @@ class Call:
         """Take a signal from the engine."""
         self._put(signal)
 
+    @property
+    def crowded(self) -> bool:
+        """More waits in the inbox than should; a reader reads on only after `room`."""
+        return len(self._inbox) > BACKLOG and not self.closed.done()
+
     async def room(self) -> None:
         """Wait until the inbox has room. A reader awaits this before it reads on."""
-        while len(self._inbox) > BACKLOG and not self.closed.done():
+        while self.crowded:
             if self._room is None:
                 self._room = self._loop.create_future()
             await self._room
@@ -172,6 +177,8 @@ class Call:
     async def finish(self) -> None:
         """Free what the engine held. To be awaited once, after `closed`."""
         await self._engine.close()
+        # The engine holds `emit` and thereby us: without this the call's audio stays until the collector happens to look.
+        del self._engine
 
     # --- the loop -------------------------------------------------------------------------------------------------------
 

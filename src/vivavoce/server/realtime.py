@@ -10,6 +10,7 @@ import msgspec
 from vivavoce.call.registry import Calls
 from vivavoce.protocol.dialects import Dialect, choose_dialect
 from vivavoce.server.auth import Refusal, bearer, check
+from vivavoce.transports.uvicorn_socket import EXTENSION, UvicornSocket
 from vivavoce.transports.websocket import Message, Receive, SendMessage, WebSocketAttachment
 
 
@@ -34,10 +35,17 @@ class RealtimeEndpoint:
         # Exactly `realtime` is answered, never the token that holds the key; a client that offered none gets none.
         chosen = "realtime" if "realtime" in offered else None
         await send({"type": "websocket.accept", "subprotocol": chosen})
-        await self._serve(query, choose_dialect(headers.get("openai-beta"), offered), receive, send)
+        dialect = choose_dialect(headers.get("openai-beta"), offered)
+        shortcut = scope.get("extensions", {}).get(EXTENSION, {})
+        await self._serve(query, dialect, receive, send, shortcut.get("socket"))
 
     async def _serve(
-        self, query: dict[str, list[str]], dialect: Dialect, receive: Receive, send: SendMessage
+        self,
+        query: dict[str, list[str]],
+        dialect: Dialect,
+        receive: Receive,
+        send: SendMessage,
+        socket: UvicornSocket | None,
     ) -> None:
         calls = self._calls
         self._sockets += 1
@@ -51,6 +59,7 @@ class RealtimeEndpoint:
             send,
             max_frame_bytes=limits.max_frame_bytes,
             max_unsent_bytes=limits.max_unsent_bytes,
+            socket=socket,
         )
         call.join(attachment)
         try:

@@ -14,6 +14,7 @@ from vivavoce.call.settings import Settings, SettingsError
 from vivavoce.server.app import create_app
 from vivavoce.server.auth import is_loopback
 from vivavoce.server.engines import make_engine
+from vivavoce.transports.uvicorn_socket import UvicornSocket
 
 LARGEST_MESSAGE_BYTES = 64 * 1024 * 1024
 """Above this a socket is closed with 1009; between `max_frame_bytes` and this a message is refused and the session goes on."""
@@ -48,7 +49,7 @@ def make_server(settings: Settings, engine: Engine, on_started: OnStarted) -> Se
         create_app(settings, engine),
         host=settings.server.host,
         port=settings.server.port,
-        ws="websockets-sansio",
+        ws=UvicornSocket,
         ws_max_size=LARGEST_MESSAGE_BYTES,
         ws_per_message_deflate=False,
         log_config=None,

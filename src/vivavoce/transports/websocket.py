@@ -18,6 +18,7 @@ from vivavoce.protocol.dialects import Dialect
 from vivavoce.protocol.errors import ClientError
 from vivavoce.protocol.responses import ErrorDetail
 from vivavoce.protocol.server_events import ErrorEvent
+from vivavoce.transports.uvicorn_socket import UvicornSocket
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -27,6 +28,7 @@ CAPABILITIES = TransportCapabilities(paces_playback=False)
 
 _EVENT_ID = re.compile(rb'"event_id"\s*:\s*"([^"\\]{1,512})"')
 _SEARCHED = 4096
+_BATCH_BYTES = 64 * 1024
 
 
 class WebSocketAttachment:
@@ -41,17 +43,21 @@ class WebSocketAttachment:
         *,
         max_frame_bytes: int,
         max_unsent_bytes: int,
+        socket: UvicornSocket | None = None,
     ) -> None:
+        """`socket`: the shortcut that the server offers, if it does; `receive` then only tells the end."""
         self.id = attachment_id
         self.dialect = dialect
         self._receive = receive
         self._send = send
+        self._socket = socket
         self._max_frame_bytes = max_frame_bytes
         self._max_unsent_bytes = max_unsent_bytes
         self._unsent: deque[bytes] = deque()
         self._unsent_bytes = 0
         self._closing: tuple[int, str] | None = None
         self._wake = asyncio.Event()
+        self._resuming: asyncio.Task[None] | None = None
 
     def write(self, frame: bytes) -> None:
         """Queue a frame. A client that does not read is bounded: its socket is closed, the others do not notice."""
@@ -73,14 +79,17 @@ class WebSocketAttachment:
 
     async def run(self, call: Call) -> None:
         """Serve the socket until it is closed, then leave the call."""
+        if self._socket is not None:
+            self._socket.listen(lambda data: self._listen(call, data))
         writer = asyncio.create_task(self._write_all())
         reader = asyncio.create_task(self._read_all(call))
         try:
             await asyncio.wait({reader, writer}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (reader, writer):
+            tasks = [task for task in (reader, writer, self._resuming) if task is not None]
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(reader, writer, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
             call.leave(self.id)
 
     async def _read_all(self, call: Call) -> None:
@@ -91,24 +100,55 @@ class WebSocketAttachment:
             data = message.get("text")
             if data is None:
                 data = message.get("bytes") or b""
-            if len(data) > self._max_frame_bytes:
-                self._refuse_frame(data)
-            else:
-                call.receive(self.id, data)
+            self._take(call, data)
             await call.room()
+
+    def _listen(self, call: Call, data: str | bytes) -> None:
+        """A message straight from the socket: nobody can be made to wait here, so reading is switched off instead."""
+        self._take(call, data)
+        if call.crowded and self._resuming is None and self._socket is not None:
+            self._socket.pause()
+            self._resuming = asyncio.create_task(self._resume(call, self._socket))
+
+    async def _resume(self, call: Call, socket: UvicornSocket) -> None:
+        await call.room()
+        self._resuming = None
+        socket.resume()
+
+    def _take(self, call: Call, data: str | bytes) -> None:
+        if len(data) > self._max_frame_bytes:
+            self._refuse_frame(data)
+        else:
+            call.receive(self.id, data)
 
     async def _write_all(self) -> None:
         while True:
             while self._unsent:
-                frame = self._unsent.popleft()
-                self._unsent_bytes -= len(frame)
-                await self._send({"type": "websocket.send", "text": frame.decode()})
+                await self._write(self._next_batch())
             if self._closing is not None:
                 code, reason = self._closing
                 await self._send({"type": "websocket.close", "code": code, "reason": reason})
                 return
             self._wake.clear()
             await self._wake.wait()
+
+    def _next_batch(self) -> list[bytes]:
+        """Frames to write together. Bounded, so that a client that does not read fills our queue, where it is noticed."""
+        batch: list[bytes] = []
+        size = 0
+        while self._unsent and size < _BATCH_BYTES:
+            frame = self._unsent.popleft()
+            batch.append(frame)
+            size += len(frame)
+        self._unsent_bytes -= size
+        return batch
+
+    async def _write(self, batch: list[bytes]) -> None:
+        if self._socket is not None:
+            await self._socket.send_texts(batch)
+            return
+        for frame in batch:
+            await self._send({"type": "websocket.send", "text": frame.decode()})
 
     def _refuse_frame(self, data: str | bytes) -> None:
         """A frame too large to be decoded is answered all the same; its id stands near one of its ends."""
