@@ -59,7 +59,9 @@ class Answer:
     # --- what the engine says -------------------------------------------------------------------------------------------
 
     def text(self, signal: TextDelta, now_ms: int) -> None:
-        """More text of the answer."""
+        """More text of the answer; none at all is no news."""
+        if not signal.text:
+            return
         self.clock.mark("llm_first_token", now_ms)
         if self._direct:
             self._tell(lambda response, at: self._say(response, signal.text), now_ms)

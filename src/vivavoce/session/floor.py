@@ -14,7 +14,13 @@ from msgspec import UNSET
 from vivavoce.protocol import errors
 from vivavoce.protocol.items import InputAudio, InputItem, MessageItem
 from vivavoce.protocol.responses import ResponseError, ResponseObject
-from vivavoce.protocol.session_objects import Preambles, SessionObject, VoiceId
+from vivavoce.protocol.session_objects import (
+    Preambles,
+    ResponseAudio,
+    ResponseAudioOutput,
+    SessionObject,
+    VoiceId,
+)
 from vivavoce.protocol.sessions import ResponseConfig, override_response
 from vivavoce.session.answer import Answer
 from vivavoce.session.clock import TurnClock
@@ -147,8 +153,11 @@ class Floor:
         return replace(now, context=now.context[:-1]) != replace(then, context=then.context[:-1])
 
     def withdraw(self) -> None:
-        """The caller goes on speaking, or the turn came to nothing: what was prepared is thrown away."""
-        if self.speculation is not None:
+        """The caller goes on speaking, or the turn came to nothing: what was prepared is thrown away.
+
+        Not so once the turn is over: then a response has been created, and it ends in its own way.
+        """
+        if self.speculation is not None and self.speculation.turn_over is None:
             self._close(self.speculation.answer)
             self.speculation = None
             self.discarded += 1
@@ -315,6 +324,8 @@ class Floor:
 
     def _open(self, config: ResponseConfig) -> Response:
         in_conversation = config.conversation == "auto"
+        # A custom voice is an object in sessions, but its mere name in responses (protocol reference 2.2, 2.4).
+        output = ResponseAudioOutput(format=config.output_format, voice=voice_name(config))
         made = ResponseObject(
             id=self._outbox.new_id("resp"),
             status="in_progress",
@@ -322,7 +333,7 @@ class Floor:
             conversation_id=self._conversation.id if in_conversation else None,
             output_modalities=config.output_modalities,
             max_output_tokens=config.max_output_tokens,
-            audio=config.audio,
+            audio=ResponseAudio(output=output),
             metadata=config.metadata,
         )
         return Response(self._outbox, self._conversation if in_conversation else None, made)
@@ -377,6 +388,11 @@ class Floor:
         return request_of(session, config, context)
 
 
+def voice_name(config: ResponseConfig) -> str:
+    """The voice's name, whichever of its two forms the client used."""
+    return config.voice.id if isinstance(config.voice, VoiceId) else config.voice
+
+
 def request_of(session: SessionObject, config: ResponseConfig, context: tuple[InputItem, ...]) -> Request:
     """What an engine needs to know, out of the session's and the response's settings."""
     limit = config.max_output_tokens
@@ -388,7 +404,7 @@ def request_of(session: SessionObject, config: ResponseConfig, context: tuple[In
         parallel_tool_calls=config.parallel_tool_calls is UNSET or bool(config.parallel_tool_calls),
         max_output_tokens=None if limit == "inf" else limit,
         speaks=config.speaks,
-        voice=config.voice.id if isinstance(config.voice, VoiceId) else config.voice,
+        voice=voice_name(config),
         speed=session.audio.output.speed,
         rate_hz=config.output_format.rate_hz,
     )

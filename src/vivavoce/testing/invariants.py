@@ -63,9 +63,13 @@ class Live:
 
 
 class Invariants:
-    """Follows a stream of server events."""
+    """Follows a stream of server events.
 
-    def __init__(self) -> None:
+    `text_first`: the transcript of a clause comes before its sound, which an engine that speaks by itself need not keep to.
+    """
+
+    def __init__(self, *, text_first: bool = True) -> None:
+        self._text_first = text_first
         self.live: dict[str, Live] = {}
         self.conversation = ConversationLog()
         self._event_ids: set[str] = set()
@@ -211,7 +215,9 @@ class Invariants:
         sound = pybase64.b64decode(delta, validate=True)
         _need(0 < len(sound) <= live.bytes_per_ms * LARGEST_DELTA_MS, "an audio delta is at most 100 ms long")
         _need(live.bytes_per_ms == 8 or len(sound) % 2 == 0, "an audio delta is whole samples")
-        _need(item.part.text != "", "the transcript of a clause comes before its sound")
+        _need(
+            not self._text_first or item.part.text != "", "the transcript of a clause comes before its sound"
+        )
         live.audio_bytes += len(sound)
         self._sent_ms[item.id] = self._sent_ms.get(item.id, 0.0) + len(sound) / live.bytes_per_ms
 
