@@ -48,6 +48,17 @@ def environment(**more: str) -> dict[str, str]:
     return kept | {"PYTHONUNBUFFERED": "1"} | more
 
 
+def guarded(folder: Path) -> dict[str, str]:
+    """Keeps a Python process on this machine and has it note in `folder` where else it wanted to go."""
+    return {"PYTHONPATH": str(GUARD), "TEST_STRAYED": str(folder / "strayed.txt")}
+
+
+def check_stayed(folder: Path, what: str) -> None:
+    """Fails when a guarded process wanted to leave this machine."""
+    record = folder / "strayed.txt"
+    assert not record.exists(), f"{what} wanted to go to {record.read_text()}"
+
+
 @contextlib.contextmanager
 def serving(command: list[str], folder: Path, settings: Mapping[str, str] | None = None) -> Iterator[Server]:
     """Runs a command that serves, on a free port, until the block ends. `folder` takes its log and data."""
@@ -61,7 +72,7 @@ def serving(command: list[str], folder: Path, settings: Mapping[str, str] | None
         process = subprocess.Popen(
             command,
             cwd=ROOT,
-            env=environment(**wanted, **(settings or {})),
+            env=environment(**guarded(folder), **wanted, **(settings or {})),
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=err,
@@ -71,6 +82,7 @@ def serving(command: list[str], folder: Path, settings: Mapping[str, str] | None
             yield _until_ready(process, folder)
         finally:
             _end(process)
+    check_stayed(folder, "the server")
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -108,8 +120,6 @@ def run_program(
     interpreter: str = sys.executable,
 ) -> subprocess.CompletedProcess[str]:
     """Runs a Python or Node program of a page in `folder`; fails where it does, or where it left this machine."""
-    strayed = folder / "strayed.txt"
-    guarded = {"VIVAVOCE_TEST_STRAYED": str(strayed)}
     if block.language == "js":
         program = folder / "program.mjs"
         (folder / "node_modules").symlink_to(NODE_MODULES)
@@ -117,12 +127,11 @@ def run_program(
     else:
         program = folder / "program.py"
         command = [interpreter, str(program)]
-        guarded["PYTHONPATH"] = str(GUARD)
     program.write_text(block.code.replace(SHOWN, server.address), "utf-8")
     run = subprocess.run(
         command,
         cwd=folder,
-        env=environment(**variables, **guarded),
+        env=environment(**variables, **guarded(folder)),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -130,7 +139,7 @@ def run_program(
     )
     assert run.returncode == 0, f"{block.name} ended with {run.returncode}:\n{run.stdout}{run.stderr}"
     assert "Traceback" not in run.stderr, run.stderr
-    assert not strayed.exists(), f"{block.name} went to {strayed.read_text()}"
+    check_stayed(folder, block.name)
     return run
 
 

@@ -24,7 +24,9 @@ from tests.docs.programs import (
     NODE_MODULES,
     SHOWN,
     Server,
+    check_stayed,
     environment,
+    guarded,
     run_program,
     serving,
     variables_of,
@@ -168,19 +170,21 @@ def test_a_shell_line_does_what_it_says(page: str, line: str, server: Server, tm
             for package in packages:
                 assert f'"node_modules/{package}"' in lock, f"{package} is not what the tests run"
         case ["echo", *_, "|", ".venv/bin/vivavoce", "talk", "--text"]:
-            said = talk(f"{line} --url http://{server.address}")
+            said = talk(f"{line} --url http://{server.address}", tmp_path)
             assert re.search(r"The time is \d+:\d\d", said)
         case _:
             pytest.fail(f"{page}: nothing runs {line!r}")
 
 
-def talk(line: str) -> str:
+def talk(line: str, folder: Path) -> str:
     """What a `vivavoce talk` line of a page prints, run by the interpreter of the tests."""
     command = line.replace(".venv/bin/vivavoce", f"{sys.executable} -m vivavoce")
+    environ = environment(**guarded(folder))
     run = subprocess.run(
-        ["bash", "-c", command], cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=60
+        ["bash", "-c", command], cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60
     )
     assert run.returncode == 0, run.stderr
+    check_stayed(folder, line)
     return run.stdout
 
 

@@ -8,7 +8,7 @@ net.Socket.prototype.connect = function (...given) {
   const first = Array.isArray(given[0]) ? given[0][0] : given[0];
   const options = typeof first === "object" ? first : { port: first, host: given[1] };
   if (!options.path && !local(options.host ?? undefined)) {
-    fs.appendFileSync(process.env.VIVAVOCE_TEST_STRAYED, `${options.host}\n`);
+    fs.appendFileSync(process.env.TEST_STRAYED, `${options.host}\n`);
     throw new Error(`${options.host} is not this machine`);
   }
   return connect.apply(this, given);

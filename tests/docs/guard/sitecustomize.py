@@ -22,7 +22,7 @@ def _refuse(host: object) -> None:
             return
     except ValueError:
         pass
-    with open(os.environ["VIVAVOCE_TEST_STRAYED"], "a", encoding="utf-8") as record:
+    with open(os.environ["TEST_STRAYED"], "a", encoding="utf-8") as record:
         record.write(f"{name}\n")
     raise ConnectionRefusedError(f"{name} is not this machine")
 
@@ -47,7 +47,7 @@ def getaddrinfo(host: Any, *arguments: Any, **named: Any) -> Any:
     return _getaddrinfo(host, *arguments, **named)
 
 
-if "VIVAVOCE_TEST_STRAYED" in os.environ:
+if "TEST_STRAYED" in os.environ:
     socket.socket.connect = connect  # type: ignore[method-assign,assignment]
     socket.socket.connect_ex = connect_ex  # type: ignore[method-assign,assignment]
     socket.getaddrinfo = getaddrinfo
