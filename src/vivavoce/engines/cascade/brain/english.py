@@ -56,10 +56,10 @@ ACTIONS: dict[str, frozenset[str]] = {
     kind: frozenset(stem(word) for word in words.split())
     for kind, words in {
         "read": """check look lookup find get show tell what what's whats where where's wheres when when's which who who's
-            how how's read list search fetch track view query retrieve inquire is are does did any locate describe
+            how how's read list search fetch track view query retrieve inquire is are do does did any locate describe
             calculate compute convert estimate quote compare verify validate count summarize""",
         "create": """book schedule create add make reserve place open register buy file submit log start arrange put order
-            purchase raise report insert generate enroll invite record save write""",
+            purchase raise report insert generate enroll invite record save write send dispatch""",
         "cancel": "cancel delete remove drop clear close end stop unsubscribe abort dismiss discard",
         "change": """update change modify edit move reschedule rebook set adjust switch turn increase lower dim postpone
             rename shift correct replace extend renew upgrade raise enable disable activate deactivate""",
@@ -149,6 +149,7 @@ NEGATIONS = word_set("no not don't without never nothing isn't doesn't except sk
 PRONOUNS = word_set("it them they that this those these him her same there")
 POLITE = word_set("please thanks thank you now then today's again for me okay ok right")
 FILLERS = word_set("uh um er erm ah oh well so okay ok yes yeah sure hmm like please")
+HONORIFICS = word_set("miss mister mr mrs ms sir madam")
 NAME_JOINTS = word_set("of and the de van von la le du for")
 
 

@@ -40,6 +40,11 @@ class Rule:
     action: str
     words: str
 
+    @property
+    def stems(self) -> frozenset[str]:
+        """All stems of the condition."""
+        return frozenset[str]().union(*self.cues)
+
 
 @lru_cache(maxsize=128)
 def rules_in(instructions: str) -> tuple[Rule, ...]:

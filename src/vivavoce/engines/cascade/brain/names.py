@@ -8,6 +8,7 @@ from vivavoce.engines.cascade.brain.english import (
     ACTIONS,
     ANNOUNCES,
     FILLERS,
+    HONORIFICS,
     NAME_JOINTS,
     POLITE,
     STOP,
@@ -79,7 +80,7 @@ def _known(scene: Scene) -> list[Value]:
             for at in range(len(scene.words) - size + 1):
                 heard = " ".join(scene.words[at : at + size])
                 close = heard == plain or (
-                    len(plain) >= 6 and heard[:1] == plain[:1] and likeness(heard, plain) >= 0.8
+                    len(plain) >= 8 and heard[:1] == plain[:1] and likeness(heard, plain) >= 0.8
                 )
                 if close and scene.free(at, at + size):
                     found.append(Value(name, at, at + size, heard != plain, 3.5 if heard == plain else 3.2))
@@ -157,6 +158,9 @@ def _after_cues(slot: Slot, scene: Scene) -> list[Value]:
     return found
 
 
+_BEFORE_NAMES = word_set("the a an is of called named my number") | HONORIFICS
+
+
 def _run_end(scene: Scene, start: int) -> int:
     """Where a name that begins at `start` ends: at a function word, a courtesy, or a word something else explains."""
     end = start
@@ -173,7 +177,7 @@ def _run_end(scene: Scene, start: int) -> int:
 
 def _nameable(scene: Scene, at: int) -> bool:
     word = scene.words[at]
-    if word in ANNOUNCES:
+    if word in ANNOUNCES or word in HONORIFICS:
         return False
     return not (
         at in scene.taken or at in scene.explained or word in STOP or word in POLITE or word in FILLERS

@@ -10,7 +10,7 @@ from vivavoce.engines.cascade.brain.filling import Filling, fill, read, remember
 from vivavoce.engines.cascade.brain.scoring import FIRES, Fit, fit_all
 from vivavoce.engines.cascade.brain.tools import Tool, Toolbox
 from vivavoce.engines.cascade.brain.utterance import Context, Scene, Value
-from vivavoce.engines.cascade.brain.words import Token, tokenize, word_set
+from vivavoce.engines.cascade.brain.words import Token, stem, tokenize, word_set
 
 _BOUNDARIES = word_set("and then plus also")
 _STATEMENT = re.compile(
@@ -204,9 +204,15 @@ def _shared(fillings: list[Filling], text: str, context: Context) -> list[Fillin
     return fillings
 
 
-def complete(tool: Tool, text: str, context: Context) -> Filling:
-    """Arguments for a tool that something else than the words' fit has chosen (a rule, a correction, a forced choice)."""
-    scene = Scene(text, context, _explained(tool, text))
+def complete(tool: Tool, text: str, context: Context, cue: frozenset[str] = frozenset()) -> Filling:
+    """Arguments for a tool that something else than the words' fit has chosen (a rule, a correction, a forced choice).
+
+    cue: stems of the words that made a rule choose it; they are no values.
+    """
+    chosen = frozenset(at for at, token in enumerate(tokenize(text)) if stem(token.text) in cue)
+    scene = Scene(text, context, _explained(tool, text) | chosen)
     filling = fill(tool, scene)
+    if cue:  # words that are only left over are no evidence when the tool was not even named
+        filling.values = {path: value for path, value in filling.values.items() if value.sure >= 2.0}
     remember(filling, scene)
     return filling

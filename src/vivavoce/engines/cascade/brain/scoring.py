@@ -6,6 +6,7 @@ hand, plus agreement of the kind of action and of the kind of question, minus wo
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from vivavoce.engines.cascade.brain.choices import Chosen, sounds_like
@@ -62,6 +63,7 @@ class _Heard:
     actions: frozenset[str]
     questions: frozenset[str]
     lookup: bool
+    wants: bool
 
 
 def content_words(words: list[str]) -> list[tuple[int, str]]:
@@ -86,7 +88,14 @@ def fit_all(box: Toolbox, words: list[str]) -> list[Fit]:
     for at, stems in _joined(box, words, matches).items():
         matches[at] = {**stems, **matches.get(at, {})}
     heard = _Heard(
-        words, content, matches, _acronyms(box, words), _commands(words), _questions(words), _looks_up(words)
+        words,
+        content,
+        matches,
+        _acronyms(box, words),
+        _commands(words),
+        _questions(words),
+        _looks_up(words),
+        _wants(words),
     )
     return sorted((_fit(box, tool, heard) for tool in box.tools), key=lambda fit: -fit.score)
 
@@ -126,8 +135,18 @@ def _questions(words: list[str]) -> frozenset[str]:
 def _looks_up(words: list[str]) -> bool:
     """ "what do we know about ...", "look up ...", "anything on ...": a wish to read something about a name."""
     line = f" {' '.join(words)} "
-    return any(f" {phrase} " in line for phrase in ("know about", "have on", "got on", "look up", "pull up", "bring up",
+    return any(f" {phrase} " in line for phrase in ("know about", "have on", "got on", "do you have", "have you got", "looking for", "search for", "look up", "pull up", "bring up",
                                                     "anything on", "anything about", "find out about", "looking up"))  # fmt: skip
+
+
+_WANTS = re.compile(
+    r"\b(?:i need|i'd like|i would like|i want|(?:can|could|may) (?:i|we) (?:get|have)|get me|we need) (?:a|an|some|another)\b"
+)
+
+
+def _wants(words: list[str]) -> bool:
+    """ "I need a ...": a wish for a thing, which is a wish to have it made or ordered."""
+    return _WANTS.search(" ".join(words)) is not None
 
 
 def _vocabulary_matches(box: Toolbox, word: str) -> dict[str, float]:
@@ -236,6 +255,8 @@ def _bonus(tool: Tool, heard: _Heard, explained: set[int], valued: bool) -> floa
     """What speaks for a tool besides its words."""
     bonus = 0.0 if not valued else 1.3 if tool.action == "read" else 0.9
     bonus += _agreement(tool, heard.actions)
+    if heard.wants and tool.action == "create" and "create" not in heard.actions:
+        bonus += 0.5
     if heard.questions & tool.vocabulary.keys():
         bonus += 0.5
     if any(slot.kind in ("date", "datetime") for slot in tool.slots) and days_in(heard.words):
@@ -288,7 +309,14 @@ def _placed_value(tool: Tool, heard: _Heard, explained: set[int]) -> bool:
     """A strange word after the preposition of a place the tool needs: "to vienna"."""
     strange = {at for at, word in heard.content if at not in explained and word not in VALUE_WORDS}
     cues = frozenset[str]().union(*(cues_of(slot) for slot in tool.needs if slot.kind == "place"))
-    return any(at > 0 and heard.words[at - 1] in cues for at in strange)
+    return any(_before(heard.words, at) in cues for at in strange)
+
+
+def _before(words: list[str], at: int) -> str:
+    """The word before a position, articles passed over."""
+    while at > 0 and words[at - 1] in ("the", "a", "an", "my"):
+        at -= 1
+    return words[at - 1] if at > 0 else ""
 
 
 def _numbered(tool: Tool, heard: _Heard) -> bool:

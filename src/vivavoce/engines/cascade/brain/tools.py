@@ -205,7 +205,7 @@ def _noun(words: list[str]) -> str:
     ]
     while len(rest) > 1 and rest[0] in ("up", "to", "for", "by", "on", "off", "of", "get", "current", "the"):
         rest = rest[1:]
-    return " ".join(rest) or " ".join(words)
+    return " ".join(rest) if any(word not in STOP for word in rest) else " ".join(words)
 
 
 # --- slots --------------------------------------------------------------------------------------------------------------

@@ -224,7 +224,7 @@ class Turn:
         """What a rule of the instructions wants: a tool, or words."""
         tool = self._rule_tool(rule) if self._callable() else None
         if tool is not None:
-            return self._proceed(Frame([complete(tool, self._text, self._context)]))
+            return self._proceed(Frame([complete(tool, self._text, self._context, rule.stems)]))
         return Answer(rule.words) if rule.words else None
 
     def _rule_tool(self, rule: guidance.Rule) -> Tool | None:
@@ -316,7 +316,7 @@ class Turn:
         rule = guidance.matching(self._talk.instructions, words)
         tool = self._rule_tool(rule) if rule else None
         if tool is not None:
-            return [complete(tool, text, self._context)]
+            return [complete(tool, text, self._context, rule.stems if rule else frozenset())]
         return plan(self._box, text, self._context)
 
     def _advance(self, frame: Frame, place: int) -> None:

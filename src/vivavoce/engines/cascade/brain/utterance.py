@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from vivavoce.engines.cascade.brain.english import FILLERS, POLITE
+from vivavoce.engines.cascade.brain.english import FILLERS, POLITE, VALUE_WORDS
 from vivavoce.engines.cascade.brain.words import Token, tokenize, word_set
 
 
@@ -91,7 +91,12 @@ def names_in(text: str) -> list[str]:
         opening = re.search(r"(?:^|[.!?:\n\"“]\s*)$", text[: match.start()]) is not None
         if opening and " " in name and name.split()[0].lower() in _OPENERS:
             name, opening = name.split(maxsplit=1)[1], False
-        if len(name) < 3 or name.isupper() or (opening and " " not in name):
+        if (
+            len(name) < 3
+            or name.isupper()
+            or name.split()[0].lower() in VALUE_WORDS
+            or (opening and " " not in name)
+        ):
             continue
         found.append(name)
     return found

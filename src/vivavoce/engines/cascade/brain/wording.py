@@ -160,7 +160,7 @@ def _base_form(verb: str) -> str:
     elif verb.endswith("s") and not verb.endswith("ss"):
         verb = verb[:-1]
     known = any(stem(verb) in verbs for verbs in ACTIONS.values())
-    return verb if known and not verb.endswith("ing") else ""
+    return verb if known and verb not in STOP and not verb.endswith("ing") else ""
 
 
 def abilities(tools: tuple[Tool, ...]) -> str:
