@@ -90,9 +90,15 @@ class TellingEngine(ScriptedEngine):
 
     def __init__(self, lines: Sequence[str], script: Script) -> None:
         super().__init__(ScriptedSettings(script=script, ms_per_char=55))
+        self.dialled = asyncio.Event()
+        """A call has begun, the server's own readiness check left out."""
         self._lines = lines
+        self._checked = False
 
     def open(self, call_id: str, emit: Callable[[Signal], None]) -> EngineCall:
+        if self._checked:
+            self.dialled.set()
+        self._checked = True
         return TellingCall(self._lines, self.settings, emit)
 
 

@@ -240,6 +240,20 @@ def test_what_was_not_understood_is_said_again(tmp_path: Path) -> None:
     assert said == ["Hi, where is my order A1001?", "I mean order A1001."]
 
 
+def test_a_server_that_hangs_up_leaves_a_record(tmp_path: Path) -> None:
+    async def run() -> int:
+        engine = TellingEngine([], script_in(tmp_path))
+        async with serving(engine) as address:
+            demo = asyncio.create_task(show(Wishes(url=address.url, out=tmp_path / "out", speed=SPEED)))
+            await engine.dialled.wait()
+        return await demo
+
+    assert asyncio.run(run()) == 1
+    recording = msgspec.json.decode((tmp_path / "out" / "transcript.json").read_bytes(), type=Recording)
+    assert recording.errors
+    assert [check.passed for check in recording.checks] == [False] * 7
+
+
 def test_no_server_is_told_in_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert asyncio.run(show(Wishes(url="http://127.0.0.1:9", out=tmp_path))) == 2
     assert "127.0.0.1:9 does not answer" in capsys.readouterr().err

@@ -15,10 +15,11 @@ import pytest
 from vivavoce.audio.clip import Clip
 from vivavoce.demo.batch import judge
 from vivavoce.demo.command import add_arguments, seeds_of
+from vivavoce.demo.dialling import make_call
 from vivavoce.demo.lines import SHIPPED, read_shipped, texts_of
 from vivavoce.demo.microphone import Microphone
 from vivavoce.demo.record import Answering, Recording, ToolRun, Turn
-from vivavoce.demo.server import ServerFailed, own_server
+from vivavoce.demo.server import Address, ServerFailed, own_server
 from vivavoce.demo.sound import bytes_of
 from vivavoce.demo.speaker import Speaker
 from vivavoce.demo.story import shipped_story, story_of
@@ -87,10 +88,9 @@ def test_microphone_never_stops() -> None:
     assert microphone.next_chunk() == bytes(bytes_of(20))
     assert microphone.say(Clip(tone(30), 24_000)) == (20, 50)
     assert microphone.next_chunk() == tone(20)
-    assert microphone.speaks
     assert microphone.next_chunk() == tone(10) + bytes(bytes_of(10))
-    assert not microphone.speaks
-    assert microphone.position_ms == 60
+    assert microphone.next_chunk() == bytes(bytes_of(20))
+    assert microphone.position_ms == 80
 
 
 # --- events -------------------------------------------------------------------------------------------------------------------
@@ -210,6 +210,14 @@ async def test_own_server_wants_its_key_and_ends_with_the_demo() -> None:
     async with httpx.AsyncClient(trust_env=False) as http:
         with pytest.raises(httpx.ConnectError):
             await http.get(address.url)
+
+
+async def test_a_call_that_is_not_taken_is_told() -> None:
+    async with own_server(
+        {"engine.kind": "scripted", "scripted.answer": "Hi."}, lambda step: None
+    ) as address:
+        with pytest.raises(ServerFailed, match=r"did not take the call: .*401"):
+            await make_call(Address(address.url, "wrong"), shipped_story(), read_shipped())
 
 
 async def test_a_server_that_cannot_start_is_told() -> None:

@@ -17,7 +17,7 @@ If the user asks you to stay quiet or listen silently, do so without speaking un
 conversation.
 If the caller asks you to explain the return policy, read out the whole policy.
 
-Return policy: Every item can be returned within thirty days of delivery. Items have to be unused and in their original box. \
+Under our return policy, every item can be returned within thirty days of delivery. Items have to be unused and in their original box. \
 The return label is printed on our website, or we send one by mail. Return shipping is free for faulty items and costs four \
 dollars otherwise. The parcel is inspected within two days once it reaches our warehouse. After that we send a confirmation.
 

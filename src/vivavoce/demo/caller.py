@@ -38,6 +38,7 @@ SILENCE_MS = 2200
 """How long the caller listens for words that must not come."""
 LAST_LISTEN_MS = 600
 LONGEST_ANSWER_MS = 30_000
+CONFIGURED_S = 10.0
 
 Notify = Callable[[], None]
 
@@ -63,21 +64,26 @@ class Caller:
         self._lines = lines
         self._connection = connection
         self._on_tick = on_tick
+        self._began = asyncio.Event()
 
     async def run(self) -> None:
-        """Make the call. Returns when the caller has hung up, or the server has."""
+        """Make the call. Returns when the caller has hung up; a server that hangs up first is an error of the record."""
+        from openai import OpenAIError
+        from websockets.exceptions import ConnectionClosed
+
         self.clock.start()
-        listening = asyncio.create_task(self._listen())
-        await self.send({"type": "session.update", "session": session_of(self.story.cast)})
-        await self.ear.configured.wait()
-        self.clock.start()
-        microphone = asyncio.create_task(self._speak_on())
-        story = asyncio.create_task(self._tell())
-        tasks = {listening, microphone, story}
+        telling = asyncio.create_task(self._tell())
+        tasks = {telling, asyncio.create_task(self._listen()), asyncio.create_task(self._hold_the_line())}
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
+            if telling not in done:
+                self.ear.errors.append("the server hung up")
+        except (ConnectionClosed, OpenAIError) as error:
+            self.ear.errors.append(f"the connection was lost: {error}")
+        except TimeoutError:
+            self.ear.errors.append("the server never confirmed the session's settings")
         finally:
             for task in tasks:
                 task.cancel()
@@ -99,8 +105,12 @@ class Caller:
             self.ear.speaker.advance(at_ms)
             await self.ear.hear(event)
 
-    async def _speak_on(self) -> None:
-        """The microphone: a chunk when its 20 ms are over, as a sound card delivers it."""
+    async def _hold_the_line(self) -> None:
+        """Configure the session, then the microphone: a chunk when its 20 ms are over, as a sound card delivers it."""
+        await self.send({"type": "session.update", "session": session_of(self.story.cast)})
+        await asyncio.wait_for(self.ear.configured.wait(), CONFIGURED_S)
+        self.clock.start()
+        self._began.set()
         while True:
             await self.clock.until(self.microphone.position_ms + CHUNK_MS)
             chunk = base64.b64encode(self.microphone.next_chunk()).decode("ascii")
@@ -114,6 +124,7 @@ class Caller:
     # --- telling ----------------------------------------------------------------------------------------------------------
 
     async def _tell(self) -> None:
+        await self._began.wait()
         await self.clock.sleep(BEFORE_FIRST_LINE_MS)
         for line in self.story.lines:
             await self._take(line)

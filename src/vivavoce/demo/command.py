@@ -43,7 +43,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace) -> int:
     """Make the call or calls. 0: everything asked was answered; 1: it was not; 2: there was no server to ask."""
     import asyncio
+    import sys
 
+    if given.fast and given.url:
+        print(
+            "vivavoce: --fast needs a server of its own, which does not hold answers back; leave out --url",
+            file=sys.stderr,
+        )
+        return 2
     from vivavoce.demo.show import Wishes, show
 
     wishes = Wishes(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from vivavoce.demo.caller import Caller
 from vivavoce.demo.clock import CallClock
 from vivavoce.demo.lines import SpokenLine
-from vivavoce.demo.server import Address
+from vivavoce.demo.server import Address, ServerFailed
 from vivavoce.demo.story import Story
 
 MODEL = "gpt-realtime-2"
@@ -20,14 +20,21 @@ async def make_call(
     speed: float = 1.0,
     watch: Callable[[Caller], None] = lambda caller: None,
 ) -> Caller:
-    """Dial, tell the story, hang up. `watch` is called with the caller every 20 ms of the call.
+    """Dial, tell the story, hang up. `watch` is called with the caller every 20 ms of the call. Raises ServerFailed.
 
     The environment decides nothing here: neither OPENAI_BASE_URL nor OPENAI_API_KEY is looked at.
     """
     from openai import AsyncOpenAI
+    from websockets.exceptions import InvalidHandshake
 
-    client = AsyncOpenAI(api_key=address.key, base_url=f"{address.url}/v1")
-    async with client, client.realtime.connect(model=MODEL) as connection:
+    async with AsyncOpenAI(api_key=address.key, base_url=f"{address.url}/v1") as client:
+        try:
+            connection = await client.realtime.connect(model=MODEL).enter()
+        except (OSError, InvalidHandshake) as error:
+            raise ServerFailed(f"{address.url} did not take the call: {error}") from None
         caller = Caller(connection, story, lines, CallClock(speed), lambda: watch(caller))
-        await caller.run()
+        try:
+            await caller.run()
+        finally:
+            await connection.close()
     return caller

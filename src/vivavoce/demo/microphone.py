@@ -21,11 +21,6 @@ class Microphone:
         """How much has been handed out."""
         return len(self.recorded) // 2 * 1000 // RATE_HZ
 
-    @property
-    def speaks(self) -> bool:
-        """Whether a line is being said."""
-        return bool(self._waiting)
-
     def say(self, line: Clip) -> tuple[int, int]:
         """Start on a line with the next chunk. Returns when it begins and ends, in milliseconds of the call."""
         start_ms = (len(self.recorded) + len(self._waiting)) // 2 * 1000 // RATE_HZ

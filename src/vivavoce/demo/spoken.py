@@ -10,7 +10,7 @@ from vivavoce.demo.lines import SpokenLine
 from vivavoce.demo.record import Word
 from vivavoce.demo.sound import audible_span_ms
 from vivavoce.demo.speaker import Track
-from vivavoce.demo.story import Line, Manner
+from vivavoce.demo.story import Line
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,6 @@ class SaidLine:
 
     key: str
     text: str
-    manner: Manner
     start_ms: int
     end_ms: int
     words: tuple[Word, ...]
@@ -34,7 +33,7 @@ class SaidLine:
             ends = _when_said(spoken, end, first, last)
             words.append(Word(spoken.text[start:end], at_ms + begins, at_ms + ends))
             begins = ends
-        return SaidLine(line.key, spoken.text, line.manner, at_ms + first, at_ms + last, tuple(words))
+        return SaidLine(line.key, spoken.text, at_ms + first, at_ms + last, tuple(words))
 
 
 def word_spans(text: str) -> list[tuple[int, int]]:

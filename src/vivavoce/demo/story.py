@@ -10,7 +10,7 @@ import random
 from dataclasses import dataclass
 from typing import Literal
 
-Manner = Literal["ask", "cut in", "hush", "aside", "leave"]
+Manner = Literal["ask", "cut in", "hush", "aside"]
 """ask: wait for the answer. cut in: speak while the agent does. hush: ask for silence. aside: speak to somebody else."""
 
 
@@ -50,10 +50,6 @@ class Story:
     seed: int | None
     cast: Cast
     lines: tuple[Line, ...]
-
-    def line(self, key: str) -> Line:
-        """The line of that key."""
-        return next(line for line in self.lines if line.key == key)
 
 
 SHIPPED_CAST = Cast(
@@ -113,7 +109,7 @@ def _lines(
         Line("hush", hush.format(**names), "hush"),
         Line("aside", aside.format(**names), "aside"),
         Line("wake", WAKE.capitalize() + "."),
-        Line("bye", bye.format(**names), "leave"),
+        Line("bye", bye.format(**names)),
     )
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
-from vivavoce.demo.record import Latency, Recording
+from vivavoce.demo.record import Recording
 from vivavoce.demo.terminal import clock_of
 
 STAGES = {
@@ -15,8 +14,6 @@ STAGES = {
     "first_audio": "first audio",
 }
 """Stages of the server's clock that are shown, in order, with their headings."""
-
-Paint = Callable[[str, str], str]
 
 
 def latency_table(recording: Recording) -> list[str]:
@@ -68,8 +65,3 @@ def next_command(seed: int | None) -> str:
         if seed is None
         else "vivavoce talk"
     )
-
-
-def slowest(latencies: list[Latency]) -> int:
-    """The longest wait for an answer, in milliseconds."""
-    return max((one.answer_ms or one.voice_to_voice_ms or 0 for one in latencies), default=0)

@@ -143,6 +143,9 @@ class LiveTranscript:
                 self._begin(turn)
             assert self._open is not None
             self._open.say(turn, turn.end_ms + 1, self._ink)
+            if turn.kind == "preamble" and not self._open.marked:
+                # While it was being said nobody could know that tools would follow.
+                self._open.write("(preamble)", self._ink, "dim")
             if turn.cut:
                 lost = sum(not word.heard for word in turn.words)
                 self._open.write(f"-- cut here ({lost} words never heard)", self._ink, "cut")
@@ -162,6 +165,7 @@ class LiveTranscript:
         self._open = Sentence(self._stream, turn.start_ms)
         if turn.kind == "preamble":
             self._open.write("(preamble)", self._ink, "dim")
+            self._open.marked = True
 
     def _line(self, at_ms: int | None, who: str, text: str, colour: str | None = None) -> None:
         lines = textwrap.wrap(text, columns() - GUTTER, break_on_hyphens=False) or [""]
@@ -171,8 +175,8 @@ class LiveTranscript:
             head = " " * GUTTER
 
     def _head(self, at_ms: int | None, who: str) -> str:
-        when = clock_of(at_ms) if at_ms is not None else ""
-        return f"{self._ink.paint('dim', f'{when:8}')} {self._ink.paint(who, who) if who else ''}{' ' * (8 - len(who))}"
+        when = self._ink.paint("dim", f"{clock_of(at_ms):8}") if at_ms is not None else " " * 8
+        return f"{when} {self._ink.paint(who, who) if who else ''}{' ' * (8 - len(who))}"
 
 
 class Sentence:
@@ -180,6 +184,7 @@ class Sentence:
 
     def __init__(self, stream: TextIO, start_ms: int) -> None:
         self.start_ms = start_ms
+        self.marked = False
         self._stream = stream
         self._column = GUTTER
         self._words = 0

@@ -91,7 +91,6 @@ class Exchange:
     """A line of the story with everything that came between its first word and the next line's."""
 
     line: Line
-    said: tuple[Turn, ...]
     answers: tuple[Turn, ...]
     preambles: tuple[Turn, ...]
     runs: tuple[ToolRun, ...]
@@ -114,7 +113,6 @@ def exchanges(story: Story, recording: Recording) -> list[Exchange]:
         found.append(
             Exchange(
                 line,
-                tuple(turn for turn in turns if turn.role == "caller"),
                 tuple(turn for turn in turns if turn.kind == "answer"),
                 tuple(turn for turn in turns if turn.kind == "preamble"),
                 tuple(run for run in recording.tools if begins <= run.called_ms < ends),

@@ -375,8 +375,8 @@ function fillTypes() {
     $("type").append(option);
   }
 }
-function noteOf({ event, type, count, audio_ms }) {
-  if (audio_ms) return `${count} events, ${seconds(audio_ms)} of sound`;
+function noteOf({ event, type, count, audio_ms, until_ms }) {
+  if (audio_ms) return `${count} events until ${clock(until_ms)}, ${seconds(audio_ms)} of sound`;
   if (type.endsWith(".delta")) return event.delta;
   if (type.includes("function_call_arguments.done")) return `${event.name}(${event.arguments})`;
   if (type.includes("transcription.completed")) return event.transcript;
