@@ -99,6 +99,8 @@ def _closest(
             if taken & set(range(at, at + size)):
                 continue
             together = "".join(words[at : at + size])
+            if len(together) < (0.7 if width == 2 else 0.6) * len(flat):
+                continue  # too little of it was said
             heard = sound(together)
             longest = max(len(key), len(heard), 1)
             by_sound = 1 - distance(key, heard, longest) / longest

@@ -46,6 +46,7 @@ _SEPARATORS = {
 _SKIPPED = word_set("uh um er ah and then the is number letter capital digit space")
 _REPEATS = {"double": 2, "triple": 3}
 _MISHEARD = 1.0
+_COMPLETED = 1.2
 _BEAM = 24
 _LONGEST = 24
 
@@ -259,19 +260,21 @@ def _readings(
                 if total < beam.get(grown, floor + 1):
                     beam[grown] = total
                     if edge.text and any(letter.isdigit() for letter in grown):
-                        found += _whole(grown, total, start, edge.end, shape, words)
+                        found += _whole(grown, total, start, edge.end, shape, words, floor)
     return found
 
 
-def _whole(text: str, cost: float, start: int, end: int, shape: Shape, words: tuple[str, ...]) -> list[Heard]:
+def _whole(
+    text: str, cost: float, start: int, end: int, shape: Shape, words: tuple[str, ...], floor: float
+) -> list[Heard]:
     """The reading as an id when it is one, also with the letters put back that every id of this shape begins with."""
     fitting = shaped(text, shape)
     if fitting is not None:
         return [Heard(start, end, fitting, cost >= 0.5, cost)] if _alone(words, start, end) else []
-    if shape.start and text[:1].isdigit():
+    if shape.start and text[:1].isdigit() and cost + _COMPLETED <= floor:
         fitting = shaped(shape.start + text, shape)
         if fitting is not None:
-            return [Heard(start, end, fitting, True, cost + 1.2)] if _alone(words, start, end) else []
+            return [Heard(start, end, fitting, True, cost + _COMPLETED)] if _alone(words, start, end) else []
     return []
 
 

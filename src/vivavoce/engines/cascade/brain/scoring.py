@@ -30,6 +30,7 @@ FIRES = 1.2
 """The score from which an utterance is taken as a wish for a tool."""
 
 _ACRONYM = 1.3
+_FUZZY = 0.7
 _SPELLED = {
     "see": "c", "sea": "c", "are": "r", "our": "r", "or": "r", "em": "m", "him": "m", "bee": "b", "be": "b", "dee": "d",
     "eff": "f", "gee": "g", "jay": "j", "kay": "k", "el": "l", "en": "n", "pee": "p", "pea": "p", "queue": "q", "cue": "q",
@@ -159,12 +160,12 @@ def _vocabulary_matches(box: Toolbox, word: str) -> dict[str, float]:
         return found
     for other in box.by_sound.get(sound(key), ()):
         if alike(key, other):
-            found[other] = 0.7
+            found[other] = _FUZZY
     limit = 1 if len(key) < 8 else 2
     if len(key) >= 5:
         for other in box.by_letter.get(key[:1], ()):
             if len(other) >= 5 and distance(key, other, limit) <= limit:
-                found[other] = 0.7
+                found[other] = _FUZZY
     return found
 
 
@@ -201,6 +202,7 @@ def _acronyms(box: Toolbox, words: list[str]) -> dict[str, int]:
 def _fit(box: Toolbox, tool: Tool, heard: _Heard) -> Fit:
     best: dict[str, float] = {}
     explained: set[int] = set()
+    exact = bool(heard.acronyms.keys() & tool.acronyms)
     for at, stems in heard.matches.items():
         worth = {
             one: sure * tool.vocabulary[one] * box.rarity[one]
@@ -210,11 +212,14 @@ def _fit(box: Toolbox, tool: Tool, heard: _Heard) -> Fit:
         if worth:
             top = max(worth, key=lambda one: worth[one])
             best[top] = max(best.get(top, 0.0), worth[top])
+            exact = exact or stems[top] != _FUZZY
             explained.add(at)
     for acronym, at in heard.acronyms.items():
         if acronym in tool.acronyms:
             best[acronym] = _ACRONYM
             explained |= set(range(at, at + len(acronym)))
+    if best and not exact:  # nothing but words that were perhaps misheard
+        best = {one: 0.8 * worth for one, worth in best.items()}
     ranked = sorted((worth for worth in best.values() if worth), reverse=True)
     values = _value_words(tool, heard.words)
     bonus = _bonus(tool, heard, explained, bool(values))

@@ -20,7 +20,7 @@ def question(slot: Slot) -> str:
         return f"Which {label}: {listed([choice_said(one) for one in slot.choices], 'or')}?"
     if slot.kind == "boolean":
         return f"{label[:1].upper() + label[1:]}, yes or no?"
-    if slot.kind == "integer" and label.split()[-1].endswith("s"):
+    if slot.kind == "integer" and any(word.endswith("s") and len(word) > 3 for word in label.split()):
         return f"How many {label}?"
     if slot.kind == "text" and slot.name in ("message", "note", "text", "body", "content"):
         return f"What should the {label} say?"
