@@ -57,8 +57,8 @@ async def running_server(settings: Settings) -> AsyncIterator[str]:
     """
     try:
         engine = WatchedEngine(make_engine(settings))
-    except SettingsError as error:
-        raise ServerFailed(str(error)) from error
+    except (SettingsError, ImportError, OSError) as error:
+        raise ServerFailed(_one_line(error)) from error
     listening = asyncio.get_running_loop().create_future()
     place = msgspec.structs.replace(settings.server, host="127.0.0.1", port=0)
     server = make_server(
@@ -90,18 +90,24 @@ async def _serve(server: Server) -> str | None:
 
 async def _stop(server: Server, serving: asyncio.Task[str | None]) -> None:
     server.should_exit = True
+    cancelled: asyncio.CancelledError | None = None
     while not serving.done():
         try:
             await asyncio.shield(serving)
-        except asyncio.CancelledError:
-            # Whoever waits was cancelled once more while the engine ends its processes: be quick, but do end them.
-            server.force_exit = True
+        except asyncio.CancelledError as error:
+            # Whoever waits was cancelled while the engine ends its processes: be quick, but do end them.
+            server.force_exit, cancelled = True, error
+    if cancelled is not None:
+        raise cancelled
 
 
 def _reason(engine: WatchedEngine, serving: asyncio.Task[str | None]) -> str:
     failure = engine.failure or serving.exception()
-    said = str(failure) if failure is not None else serving.result() or "the server stopped at once"
-    return next((line for line in said.splitlines() if line.strip()), type(failure).__name__)
+    return serving.result() or "the server stopped at once" if failure is None else _one_line(failure)
+
+
+def _one_line(error: BaseException) -> str:
+    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
 @contextlib.contextmanager

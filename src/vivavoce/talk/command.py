@@ -16,6 +16,9 @@ Talk to a Realtime server: by microphone and loudspeaker, by typing, or from a W
 
 Without --url it talks to the vivavoce on http://127.0.0.1:8000 and, where there is none, starts one for this call."""
 
+STDIN = 0
+"""The file descriptor of standard input."""
+
 ECHO = """\
 With loudspeakers and an open microphone the agent hears itself and interrupts itself. Use headphones, or --push-to-talk,
 or the page that `vivavoce serve` shows in the browser, which cancels echo."""
@@ -76,7 +79,7 @@ def run(given: argparse.Namespace) -> int:
 def _talk(options: Options) -> Exit:
     from vivavoce.talk.conversation import captions_for, talk
 
-    return asyncio.run(talk(options, captions_for(options), sys.stdin.fileno()))
+    return asyncio.run(talk(options, captions_for(options), STDIN))
 
 
 def options_of(given: argparse.Namespace) -> Options:

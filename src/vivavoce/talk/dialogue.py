@@ -16,6 +16,9 @@ from vivavoce.talk.tools import run_tool
 Event = dict[str, Any]
 Send = Callable[[Event], Awaitable[str]]
 
+TOOL_ROUNDS = 10
+"""Answers in a row that only call tools; a model that has not found its words by then will not."""
+
 
 class Dialogue:
     """Give it every event of the server, in order. Without a loudspeaker the call is text.
@@ -39,6 +42,7 @@ class Dialogue:
         self._latency: dict[str, int] = {}
         self._mine: set[str] = set()
         """Events of ours whose refusal is expected."""
+        self._rounds = 0
 
     # --- what the caller does -------------------------------------------------------------------------------------------
 
@@ -143,6 +147,7 @@ class Dialogue:
         self.floor.caller_stops(answer_follows=detection.get("create_response") is not False)
 
     def _turn_ended_now(self, before_ms: int = 0) -> None:
+        self._rounds = 0
         if self._now_ms is not None:
             self._asked_at_ms = self._now_ms() - before_ms
 
@@ -183,7 +188,6 @@ class Dialogue:
         self._asked_at_ms = None
 
     async def _response_done(self, response: Event) -> None:
-        self.floor.ends(response["id"])
         for item in response["output"]:
             self._finish(item.get("id", ""))
             if self._speaker is not None:
@@ -195,6 +199,8 @@ class Dialogue:
         elif response["status"] == "completed":
             self.tally.answered += 1
             await self._run_tools([item for item in response["output"] if item["type"] == "function_call"])
+        # Only now: between a tool's call and the answer to its output nobody may believe that all has been said.
+        self.floor.ends(response["id"])
 
     async def _run_tools(self, calls: list[Event]) -> None:
         for call in calls:
@@ -203,7 +209,11 @@ class Dialogue:
             self._captions.tool(call["name"], call["arguments"], result)
             output = {"type": "function_call_output", "call_id": call["call_id"], "output": result}
             await self._send({"type": "conversation.item.create", "item": output})
-        if calls:
+        self._rounds += 1
+        if calls and self._rounds > TOOL_ROUNDS:
+            self.tally.failed += 1
+            self._captions.problem(f"gave up after {TOOL_ROUNDS} answers in a row that only called tools")
+        elif calls:
             await self.ask()
 
     async def _stop_playing(self) -> None:
