@@ -7,21 +7,21 @@ asks for, and the user turns before it are read again (`Frame`).
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from vivavoce.call.ports import Prompt
 from vivavoce.engines.cascade.brain import conversation, guidance, quiet, smalltalk, wording
-from vivavoce.engines.cascade.brain.conversation import Call, Conversation
-from vivavoce.engines.cascade.brain.dates import today_in
-from vivavoce.engines.cascade.brain.filling import Filling, answer, fill, forced_arguments, strong_id
+from vivavoce.engines.cascade.brain.conversation import Call
+from vivavoce.engines.cascade.brain.filling import Filling, forced_arguments, strong_id
+from vivavoce.engines.cascade.brain.frames import Frame, Requests
 from vivavoce.engines.cascade.brain.planning import best_fit, complete, plan
 from vivavoce.engines.cascade.brain.readers import yes_or_no
 from vivavoce.engines.cascade.brain.schema import faults
 from vivavoce.engines.cascade.brain.scoring import FIRES, content_words
 from vivavoce.engines.cascade.brain.speaking import spoken, subject
-from vivavoce.engines.cascade.brain.tools import Slot, Tool, toolbox
-from vivavoce.engines.cascade.brain.utterance import Context, Scene, Value, names_in
+from vivavoce.engines.cascade.brain.tools import Tool, toolbox
+from vivavoce.engines.cascade.brain.utterance import Context, Value
 from vivavoce.engines.cascade.brain.words import tokenize, word_set
 
 _PATIENCE = 3
@@ -38,20 +38,6 @@ class Answer:
     calls: tuple[tuple[str, dict[str, Any]], ...] = ()
 
 
-@dataclass
-class Frame:
-    """A request that may take several turns: the calls it wants, and the question that is open."""
-
-    fillings: list[Filling] = field(default_factory=list)
-    asked: Slot | None = None
-    times_asked: int = 0
-    confirmed: bool = False
-
-    @property
-    def missing(self) -> Filling | None:
-        return next((filling for filling in self.fillings if filling.missing), None)
-
-
 class Turn:
     """The decision for one prompt."""
 
@@ -59,7 +45,7 @@ class Turn:
         self._prompt = prompt
         self._talk = conversation.read(prompt.messages)
         self._box = toolbox(prompt.tools, self._talk.instructions)
-        self._context = _context(self._talk)
+        self._requests = Requests(self._talk, self._box, self._callable())
         self._users = self._talk.user_turns
         self._text = smalltalk.without_greeting(self._users[-1].text) if self._users else ""
 
@@ -91,7 +77,7 @@ class Turn:
     def _back(self, rest: str) -> Answer:
         if rest and self._callable():
             self._text = rest
-            fillings = plan(self._box, rest, self._context)
+            fillings = plan(self._box, rest, self._requests.context)
             if fillings:
                 done = self._proceed(Frame(fillings))
                 return Answer(f"I am back. {done.text}".strip(), done.calls)
@@ -102,12 +88,12 @@ class Turn:
     def _forced(self, choice: Any) -> Answer:
         """`required` or a named function: a call with valid arguments, whatever was said."""
         name = str((choice.get("function") or choice).get("name", "")) if isinstance(choice, dict) else ""
-        frame = self._frame()
+        frame = self._requests.frame()
         fillings = [one for one in frame.fillings if not name or one.tool.name == name]
         if not fillings:
             fit = best_fit(self._box, self._text)
             tool = self._box.named(name) or (fit.tool if fit else self._box.tools[0])
-            fillings = [complete(tool, self._text, self._context)]
+            fillings = [complete(tool, self._text, self._requests.context)]
         if not self._prompt.parallel_tool_calls:
             fillings = fillings[:1]
         calls = tuple((one.tool.name, forced_arguments(one, self._text)) for one in fillings)
@@ -137,7 +123,7 @@ class Turn:
 
     def _not_yet_called(self, called: list[Call]) -> Filling | None:
         done = [(call.name, call.arguments) for call in called]
-        for filling in self._frame().fillings:
+        for filling in self._requests.frame().fillings:
             if not filling.missing and (filling.tool.name, filling.arguments()) not in done:
                 return filling
         return None
@@ -157,7 +143,7 @@ class Turn:
         """Ids that were partly guessed from misheard words: these are always said aloud."""
         if not self._users:
             return set()
-        values = [value for filling in self._frame().fillings for value in filling.values.values()]
+        values = [value for filling in self._requests.frame().fillings for value in filling.values.values()]
         return {str(value.value) for value in values if value.inferred and isinstance(value.value, str)}
 
     def _unprompted(self) -> str:
@@ -177,8 +163,8 @@ class Turn:
         words = [token.text for token in tokenize(self._text)]
         if not words:
             return Answer()
-        asked = self._open_question(len(self._users) - 1)
-        if asked is not None or self._asked_to_confirm(len(self._users) - 1):
+        asked = self._requests.open_question(len(self._users) - 1)
+        if asked is not None or self._requests.asked_to_confirm(len(self._users) - 1):
             done = self._continued()
             if done is not None:
                 return done
@@ -199,7 +185,7 @@ class Turn:
         if fact and explain and fact.answers:
             return Answer(fact.text)
         if self._callable():
-            frame = Frame(plan(self._box, self._text, self._context))
+            frame = Frame(plan(self._box, self._text, self._requests.context))
             corrected = self._corrected(words, frame)
             if corrected is not None:
                 return self._proceed(Frame([corrected]))
@@ -222,26 +208,17 @@ class Turn:
 
     def _ruled(self, rule: guidance.Rule) -> Answer | None:
         """What a rule of the instructions wants: a tool, or words."""
-        tool = self._rule_tool(rule) if self._callable() else None
+        tool = self._requests.rule_tool(rule) if self._callable() else None
         if tool is not None:
-            return self._proceed(Frame([complete(tool, self._text, self._context, rule.stems)]))
+            return self._proceed(Frame([complete(tool, self._text, self._requests.context, rule.stems)]))
         return Answer(rule.words) if rule.words else None
-
-    def _rule_tool(self, rule: guidance.Rule) -> Tool | None:
-        for tool in self._box.tools:
-            if tool.name in rule.action:
-                return tool
-        if rule.words:
-            return None
-        fit = best_fit(self._box, rule.action)
-        return fit.tool if fit is not None and fit.score >= FIRES else None
 
     def _proceed(self, frame: Frame) -> Answer:
         """Ask for what is missing, ask whether to go ahead, or call."""
         missing = frame.missing
         if missing is not None:
             same = frame.asked is not None and missing.missing[0].path == frame.asked.path
-            return Answer(wording.ask(missing, frame.times_asked if same else 0))
+            return Answer(wording.ask(missing, len(frame.answers) if same else 0))
         if not frame.confirmed:
             for filling in frame.fillings:
                 if wording.wants_confirmation(self._talk.instructions, filling.tool):
@@ -280,7 +257,9 @@ class Turn:
             strong_id(tool, words) and len(content_words(words)) <= 8 and not frame.fillings
         ):
             return None
-        changed = complete(tool, self._text, Context(self._context.today, {}, self._context.names))
+        changed = complete(
+            tool, self._text, Context(self._requests.context.today, {}, self._requests.context.names)
+        )
         fresh = {
             path: value for path, value in changed.values.items() if self._telling(tool, path, value, again)
         }
@@ -295,79 +274,10 @@ class Turn:
     def _telling(self, tool: Tool, path: tuple[str, ...], value: Value, again: bool) -> bool:
         slot = next(slot for slot in tool.slots if slot.path == path)
         return slot.kind in _SURE_KINDS or (
-            again and slot.kind in ("place", "name", "string") and value.end > value.start
+            again and slot.kind in ("place", "name", "string") and value.sure >= 2.0
         )
 
-    # --- requests over several turns --------------------------------------------------------------------------------------------
-
-    def _frame(self) -> Frame:
-        """The request the last user turn belongs to, read again from its first turn."""
-        first = len(self._users) - 1
-        while first > 0 and (self._open_question(first) is not None or self._asked_to_confirm(first)):
-            first -= 1
-        frame = Frame(self._planned(first))
-        for place in range(first + 1, len(self._users)):
-            self._advance(frame, place)
-        return frame
-
-    def _planned(self, place: int) -> list[Filling]:
-        text = smalltalk.without_greeting(self._users[place].text)
-        words = [token.text for token in tokenize(text)]
-        rule = guidance.matching(self._talk.instructions, words)
-        tool = self._rule_tool(rule) if rule else None
-        if tool is not None:
-            return [complete(tool, text, self._context, rule.stems if rule else frozenset())]
-        return plan(self._box, text, self._context)
-
-    def _advance(self, frame: Frame, place: int) -> None:
-        """Take user turn `place` as the answer to the question before it."""
-        text = self._users[place].text
-        slot_of = self._open_question(place)
-        if slot_of is None:
-            frame.confirmed = yes_or_no([token.text for token in tokenize(text)]) is True
-            return
-        tool, slot = slot_of
-        filling = next((one for one in frame.fillings if one.tool is tool and slot in one.missing), None)
-        if filling is None:
-            filling = Filling(tool)
-            frame.fillings.append(filling)
-        frame.times_asked = frame.times_asked + 1 if frame.asked is slot else 1
-        frame.asked = slot
-        answer(slot, Scene(text, self._context), filling)
-
-    def _open_question(self, place: int) -> tuple[Tool, Slot] | None:
-        """The slot that was asked for right before user turn `place`."""
-        if place < 0:
-            return None
-        before = self._talk.before(self._users[place].at)
-        if before is None or before.role != "assistant" or not self._callable():
-            return None
-        said = before.text.lower()
-        found = [
-            (len(asked), -order, tool, slot)
-            for order, tool in enumerate(self._box.tools)
-            for slot in tool.needs
-            if (asked := wording.question(slot).lower()) in said or (len(said) > 8 and asked.startswith(said))
-        ]
-        if not found:
-            return None
-        wanted = {one.tool.name for one in self._planned_before(place)}
-        found.sort(key=lambda one: (one[2].name in wanted, one[0], one[1]), reverse=True)
-        return found[0][2], found[0][3]
-
-    def _planned_before(self, place: int) -> list[Filling]:
-        """What the nearest earlier turn with a wish wanted: it tells apart tools that ask the same question."""
-        for earlier in range(place - 1, max(-1, place - 5), -1):
-            fillings = self._planned(earlier)
-            if fillings:
-                return fillings
-        return []
-
-    def _asked_to_confirm(self, place: int) -> bool:
-        if place < 0:
-            return False
-        before = self._talk.before(self._users[place].at)
-        return before is not None and before.role == "assistant" and wording.GO_AHEAD in before.text
+    # --- answers to questions ---------------------------------------------------------------------------------------------------
 
     def _continued(self) -> Answer | None:
         """The turn as an answer to the open question; None when it is something else altogether."""
@@ -375,9 +285,9 @@ class Turn:
         line = " ".join(words)
         if smalltalk.cancels(line):
             return Answer("Okay, I will leave that.")
-        if self._asked_to_confirm(len(self._users) - 1):
-            return self._after_confirmation(words)
-        frame = self._frame()
+        if self._requests.asked_to_confirm(len(self._users) - 1):
+            return self._after_confirmation()
+        frame = self._requests.frame()
         filled = frame.asked is not None and all(frame.asked not in one.missing for one in frame.fillings)
         other = self._other_wish(frame)
         if other and (
@@ -388,13 +298,13 @@ class Turn:
             said = self._aside(words, line, frame)
             if said is not None:
                 return said
-        if not filled and frame.times_asked >= _PATIENCE:
+        if not filled and len(frame.answers) >= _PATIENCE:
             return Answer("I am sorry, I still did not get it. Let us leave that for now.")
         return self._proceed(frame)
 
     def _other_wish(self, frame: Frame) -> list[Filling]:
         """Another tool than the one being asked about, when the turn clearly wants one."""
-        fillings = plan(self._box, self._text, self._context, FIRES + 0.6)
+        fillings = plan(self._box, self._text, self._requests.context, FIRES + 0.6)
         return [] if any(one.tool is two.tool for one in fillings for two in frame.fillings) else fillings
 
     def _aside(self, words: list[str], line: str, frame: Frame) -> Answer | None:
@@ -414,24 +324,12 @@ class Turn:
         rule = guidance.matching(self._talk.instructions, words)
         return self._ruled(rule) if rule is not None else None
 
-    def _after_confirmation(self, words: list[str]) -> Answer | None:
-        said = yes_or_no(words)
-        frame = self._frame()
-        if said is True and frame.fillings:
-            frame.confirmed = True
+    def _after_confirmation(self) -> Answer | None:
+        frame = self._requests.frame()
+        if frame.fillings and (frame.confirmed or frame.amended):
             return self._proceed(frame)
-        changed = self._amended(frame)
-        if changed:
-            return self._proceed(Frame(changed))
-        return Answer("Okay, I will leave that.") if said is False else None
-
-    def _amended(self, frame: Frame) -> list[Filling]:
-        """ "no, for three people": the same request with another value, to be confirmed again."""
-        for filling in frame.fillings:
-            sure = fill(filling.tool, Scene(self._text, self._context), Filling(filling.tool), only_sure=True)
-            if sure.values:
-                return [Filling(filling.tool, {**filling.values, **sure.values})]
-        return []
+        words = [token.text for token in tokenize(self._text)]
+        return Answer("Okay, I will leave that.") if yes_or_no(words) is False else None
 
     def _at_a_loss(self, words: list[str]) -> str:
         """Once per call: that there is no language model. Afterwards only what can be done."""
@@ -446,26 +344,6 @@ class Turn:
 
 
 _CORRECTS = word_set("no nope sorry wrong actually rather instead and or not")
-
-
-def _context(talk: Conversation) -> Context:
-    remembered: dict[str, Any] = {}
-    for call in talk.calls:
-        remembered |= {
-            name: value for name, value in call.arguments.items() if value not in (None, "", [], {})
-        }
-    recent: list[str] = []
-    for text in [one.text for one in talk.answers[-3:]] + [call.output or "" for call in talk.calls[-4:]]:
-        recent += names_in(text)
-    named = [
-        str(value)
-        for value in remembered.values()
-        if isinstance(value, str) and value[:1].isupper() and len(value) > 3
-    ]
-    names = dict.fromkeys([*reversed(recent), *named, *names_in(talk.instructions)])
-    return Context(
-        today_in(talk.instructions), remembered, tuple(names), tuple(dict.fromkeys(reversed(recent)))
-    )
 
 
 def decide(prompt: Prompt) -> Answer:
