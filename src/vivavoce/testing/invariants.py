@@ -129,9 +129,9 @@ class Invariants:
             "response.done lists the items as they were done",
         )
         _need(response["status"] != "in_progress", "a response that is done is not in progress")
-        details = response["status_details"]
+        details = response["status_details"] or {"type": "completed"}
         _need(
-            details is None if response["status"] == "completed" else details["type"] == response["status"],
+            details["type"] == response["status"],
             "status_details explain every ending but a completed one",
         )
         self._usage(response["usage"], live)

@@ -112,7 +112,7 @@ class Stage:
         self._advance(step.at_ms)
         try:
             self._act(step)
-        except (ScriptError, KeyError) as error:
+        except (ValueError, LookupError) as error:
             raise GrammarError(f"line {step.line.number}: {step.words}: {error}") from error
         self._advance(until_ms)
         if self._errors.errors:
