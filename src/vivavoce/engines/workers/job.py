@@ -38,10 +38,13 @@ class Job:
 
     Leaving `async with job` cancels what is left. Everything raises EngineError when the worker failed or
     died.
+
+    labels: what the worker held when it was checked out.
     """
 
-    def __init__(self, number: int, stage: str, line: Line) -> None:
+    def __init__(self, number: int, stage: str, line: Line, labels: frozenset[str]) -> None:
         self.number = number
+        self.labels = labels
         self._stage = stage
         self._line = line
         self._unread: deque[Any] = deque()

@@ -161,7 +161,7 @@ class WorkerPool:
         if not waiter.job.done():
             reason = f" ({self._last_failure})" if self._last_failure else ""
             waiter.job.set_exception(
-                self._failure(f"no worker was free within {timeout_ms / 1000:g} s{reason}")
+                self._failure(f"no {self.blueprint.noun} was free within {timeout_ms / 1000:g} s{reason}")
             )
 
     def _failure(self, message: str) -> EngineError:

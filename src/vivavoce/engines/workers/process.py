@@ -40,6 +40,7 @@ class Blueprint:
     """How to start a worker.
 
     target: "module:function", the factory of its handler. stage: the name its errors carry. niceness: 0..19.
+    noun: what its errors call it ("no recogniser was free ...").
     cancel_limit_ms: a worker that has not ended a cancelled job by then is stuck and is killed.
     """
 
@@ -47,6 +48,7 @@ class Blueprint:
     stage: str
     options: dict[str, Any] = field(default_factory=dict)
     niceness: int = 0
+    noun: str = "worker"
     start_limit_ms: int = 30_000
     cancel_limit_ms: int = 2_000
 
@@ -96,10 +98,10 @@ class WorkerProcess(asyncio.Protocol):
                 await self._ready
         except TimeoutError:
             raise self._failure(
-                f"a worker did not start within {self.blueprint.start_limit_ms / 1000:g} s"
+                f"a {self.blueprint.noun} did not start within {self.blueprint.start_limit_ms / 1000:g} s"
             ) from None
         except OSError as wrong:
-            raise self._failure(f"a worker could not be started: {wrong}") from wrong
+            raise self._failure(f"a {self.blueprint.noun} could not be started: {wrong}") from wrong
         finally:
             if self.state is WorkerState.STARTING:
                 self.kill()
@@ -139,14 +141,14 @@ class WorkerProcess(asyncio.Protocol):
             _log_lines(process.stderr, logging.WARNING, self.blueprint.stage, process.pid),
         )
         code = await process.wait()
-        self._die(f"the {self.blueprint.stage} worker ended with status {code}")
+        self._die(f"the {self.blueprint.noun} ended with status {code}")
 
     def kill(self) -> None:
         """End the process now. Its job, if any, fails."""
         if self._process is not None and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
-        self._die(f"the {self.blueprint.stage} worker was ended")
+        self._die(f"the {self.blueprint.noun} was ended")
 
     @property
     def collected(self) -> bool:
@@ -184,7 +186,7 @@ class WorkerProcess(asyncio.Protocol):
     def open(self, number: int, request: Any) -> Job:
         """Begin a job on an idle worker."""
         assert self.state is WorkerState.IDLE, self.state
-        job = Job(number, self.blueprint.stage, self)
+        job = Job(number, self.blueprint.stage, self, self.labels)
         self._job = job
         self._write(encode(Open(number, request)))
         self._enter(WorkerState.BUSY)
@@ -192,7 +194,7 @@ class WorkerProcess(asyncio.Protocol):
 
     def send(self, job: int, body: Any) -> None:
         if self._transport is not None and self._transport.get_write_buffer_size() > WRITE_LIMIT_BYTES:
-            raise self._failure(f"the {self.blueprint.stage} worker is too far behind")
+            raise self._failure(f"the {self.blueprint.noun} is too far behind")
         self._write(encode(Message(job, body)))
 
     async def drained(self) -> None:
@@ -262,7 +264,7 @@ class WorkerProcess(asyncio.Protocol):
                     self._ready.set_result(None)
                     self._enter(WorkerState.IDLE)
             case Ready(error=error):
-                self._die(f"the {self.blueprint.stage} worker cannot start: {error}")
+                self._die(f"the {self.blueprint.noun} cannot start: {error}")
 
     def _end_job(self, frame: Done) -> None:
         if self.state not in (WorkerState.BUSY, WorkerState.DRAINING):
@@ -280,7 +282,7 @@ class WorkerProcess(asyncio.Protocol):
         # Seen before the process is collected, and often the first sign of its death.
         if self.state is not WorkerState.DEAD:
             self._transport = None
-            self._die(f"the {self.blueprint.stage} worker died")
+            self._die(f"the {self.blueprint.noun} died")
             if self._process is not None and self._process.returncode is None:
                 with contextlib.suppress(ProcessLookupError):
                     self._process.kill()
