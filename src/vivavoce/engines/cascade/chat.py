@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -67,7 +67,7 @@ class ChatModel:
         self._client: httpx.AsyncClient | None = None
         self.name = f"{model} at {self._host}"
 
-    async def stream(self, prompt: Prompt) -> AsyncIterator[ModelChunk]:
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[ModelChunk, None]:
         """Chunks of the answer. Closing the iterator closes the HTTP stream. Raises EngineError("llm", ...)."""
         deadline = asyncio.get_running_loop().time() + self._first_token_s
         response = await self._open(prompt, deadline)

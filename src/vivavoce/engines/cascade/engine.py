@@ -17,13 +17,14 @@ from vivavoce.call.ports import (
     Transcriber,
     VoiceActivity,
 )
-from vivavoce.call.settings import Settings, SettingsError, TtsSettings, VadSettings
+from vivavoce.call.settings import Settings, SettingsError, SttSettings, TtsSettings, VadSettings
 from vivavoce.engines.cascade.call import CascadeCall
 from vivavoce.engines.cascade.vad import EnergyVoiceActivity, SileroModel
 from vivavoce.protocol.errors import EngineError
 from vivavoce.session.signals import Signal
 
 if TYPE_CHECKING:
+    from vivavoce.engines.cascade.stt import PocketsphinxSettings
     from vivavoce.engines.cascade.tts import SynthesizerSettings
 
 log = logging.getLogger("vivavoce.cascade")
@@ -100,15 +101,13 @@ class CascadeEngine:
 
 def make_cascade(settings: Settings) -> CascadeEngine:
     """The cascade that the settings describe. Raises SettingsError."""
-    from vivavoce.engines.cascade.stt import PocketsphinxTranscriber, TranscriberSettings
+    from vivavoce.engines.cascade.stt import PocketsphinxTranscriber
     from vivavoce.engines.cascade.tts import open_synthesizer
 
     return CascadeEngine(
         Stages(
             vad=_voice_activity(settings.vad),
-            stt=PocketsphinxTranscriber(
-                TranscriberSettings(workers=settings.stt.workers or None, wait_ms=settings.stt.wait_ms)
-            ),
+            stt=PocketsphinxTranscriber(_recognisers(settings.stt)),
             llm=_language_model(settings),
             tts=open_synthesizer(_voices(settings.tts)),
             keywords=settings.stt.keywords,
@@ -125,6 +124,14 @@ def _voice_activity(given: VadSettings) -> VoiceActivityModel:
         raise SettingsError(
             f"{error.message} Or choose VIVAVOCE_VAD_KIND=energy, which needs no model."
         ) from error
+
+
+def _recognisers(given: SttSettings) -> PocketsphinxSettings:
+    from vivavoce.engines.cascade.stt import PocketsphinxSettings
+
+    if given.workers:
+        return PocketsphinxSettings(workers=given.workers, wait_ms=given.wait_ms)
+    return PocketsphinxSettings(wait_ms=given.wait_ms)
 
 
 def _voices(given: TtsSettings) -> SynthesizerSettings:
@@ -151,10 +158,13 @@ def _language_model(settings: Settings) -> LanguageModel:
         raise SettingsError(
             "llm.url is set but llm.model is not: VIVAVOCE_LLM_MODEL=<name of the model there>"
         )
-    return ChatModel(
-        given.url,
-        given.model,
-        given.key or None,
-        first_token_ms=given.first_token_ms,
-        next_token_ms=given.next_token_ms,
-    )
+    try:
+        return ChatModel(
+            given.url,
+            given.model,
+            given.key or None,
+            first_token_s=given.first_token_ms / 1000,
+            between_tokens_s=given.next_token_ms / 1000,
+        )
+    except EngineError as error:
+        raise SettingsError(f"llm.url: {error.message}") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 
 import msgspec
 
@@ -22,7 +22,7 @@ class Brain:
 
     name = "built-in brain"
 
-    async def stream(self, prompt: Prompt) -> AsyncIterator[ModelChunk]:
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[ModelChunk, None]:
         """Text a clause at a time, then calls, usage (UTF-8 bytes / 4, an estimate) and the reason it stopped."""
         answer = decide(prompt)
         text, cut = _within(answer.text, prompt.max_tokens)
