@@ -212,7 +212,7 @@ def fact(instructions: str, words: list[str]) -> Fact | None:
             best = (share, _read_out(paragraph if long else _best_of(paragraph, scores)))
     if best is None:
         return None
-    asks = long or bool(_ASKS & set(words[:4]))
+    asks = long or bool(_ASKS & set(words))
     return Fact(best[1], best[0] >= (0.5 if asks else 0.75))
 
 

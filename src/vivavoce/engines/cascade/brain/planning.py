@@ -13,6 +13,10 @@ from vivavoce.engines.cascade.brain.utterance import Context, Scene, Value
 from vivavoce.engines.cascade.brain.words import Token, stem, tokenize, word_set
 
 _BOUNDARIES = word_set("and then plus also")
+_LIKE_AND = word_set("on an in end hand ad am")
+_COMMANDS = word_set(
+    "check look get find tell show give read search pull book cancel send add create update turn set lookup"
+)
 _STATEMENT = re.compile(
     r"^(?:i|we|he|she|they|you) (?:\w+ly )?(?:love|like|think|feel|was|were|am|had|went|saw|ate|hate|believe|guess|just|always"
     r"|already|remember|used|enjoy|\w+ed)\b"
@@ -126,7 +130,7 @@ def _stretches(tokens: tuple[Token, ...]) -> list[tuple[int, int]]:
     found, start = [], 0
     for at, token in enumerate(tokens):
         last = at + 1 == len(tokens)
-        if token.text in _BOUNDARIES and not _inside_name(tokens, at):
+        if _parts(tokens, at):
             if at > start:
                 found.append((start, at))
             start = at + 1
@@ -136,6 +140,16 @@ def _stretches(tokens: tuple[Token, ...]) -> list[tuple[int, int]]:
     if start < len(tokens):
         found.append((start, len(tokens)))
     return found
+
+
+def _parts(tokens: tuple[Token, ...], at: int) -> bool:
+    """Whether the word at `at` joins two wishes: "and", or what it is misheard for where a command follows."""
+    word = tokens[at].text
+    if word in _BOUNDARIES:
+        return not _inside_name(tokens, at)
+    if word not in _LIKE_AND or not 1 < at < len(tokens) - 1:
+        return False
+    return tokens[at + 1].text in _COMMANDS
 
 
 def _inside_name(tokens: tuple[Token, ...], at: int) -> bool:

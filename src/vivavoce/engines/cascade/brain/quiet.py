@@ -71,6 +71,8 @@ def _needed(words: list[str], target: list[str]) -> float:
     if len("".join(target)) < 6 or len(words) > len(target) + 6:
         return 0.85
     alone = len(words) <= len(target) + 1
+    if alone and len(target) > 2 and words[: len(target) - 1] == target[:-1]:
+        return 0.45  # all but the last word is right
     return 0.6 if alone and len(target) > 1 and words[:1] == target[:1] else _CLOSE_ENOUGH
 
 
