@@ -6,7 +6,7 @@ const TOOLS = {
 };
 const $ = (id) => document.getElementById(id);
 const rows = new Map(), words = new Map(), running = new Set(), dropped = new Set();
-let socket, session, context, player, track, askedAt = null, pressed = false, chunks = 0, rounds = 0;
+let socket, connecting, session, context, player, track, askedAt = null, pressed = false, chunks = 0, rounds = 0;
 let mode = "off"; // off | open | muted | hold (push to talk, waiting) | held (push to talk, speaking)
 const pushes = (which) => which.startsWith("h");
 const detection = (which) => (pushes(which) ? null : { type: "server_vad" });
@@ -26,10 +26,10 @@ async function connect() {
   socket.onmessage = ({ data }) => { const event = JSON.parse(data); on[event.type]?.(event); };
   socket.onclose = ({ reason }) => {
     show("state", "not connected"); $("state").className = "";
-    show("notice", `${reason || "The server does not answer."} Speaking or typing connects again.`);
-    play({ stop: true }); running.clear(); socket = undefined;
+    show("notice", `${reason || "The server cannot be reached"}. Speaking or typing connects again.`);
+    play({ stop: true }); running.clear(); connecting = undefined;
   };
-  await new Promise((done) => { socket.addEventListener("open", done); socket.addEventListener("close", done); });
+  await new Promise((done) => { socket.addEventListener("message", done); socket.addEventListener("close", done); });
 }
 const on = {
   "session.created"(event) {
@@ -49,9 +49,8 @@ const on = {
   },
   "response.created"({ response }) { running.add(response.id); },
   "response.output_audio_transcript.delta"({ response_id, item_id, delta }) {
-    if (dropped.has(response_id)) return;
     words.set(item_id, (words.get(item_id) ?? "") + delta);
-    row(item_id, "agent", words.get(item_id));
+    if (!dropped.has(response_id)) row(item_id, "agent", words.get(item_id));
   },
   "response.output_audio.delta"({ response_id, item_id: id, content_index: index, delta }) {
     const pcm = new Int16Array(Uint8Array.from(atob(delta), (char) => char.charCodeAt(0)).buffer);
@@ -102,20 +101,18 @@ function fromPlayer({ data: { started, cut = [] } }) {
   for (const { id, index, played } of cut)
     send({ type: "conversation.item.truncate", item_id: id, content_index: index, audio_end_ms: Math.floor(played / 24) });
 }
-async function listenable(given) {
-  const made = new AudioContext(given);
-  await made.audioWorklet.addModule("/page/worklet.js");
-  return made;
-}
 async function ready() { // from a click or a key only: before one, browsers let no page sound
-  if (!context) {
-    context = await listenable({ sampleRate: 24000 });
+  context ??= new AudioContext({ sampleRate: 24000 });
+  await (connecting ??= connect());
+  if (socket?.readyState !== WebSocket.OPEN) return false;
+  if (!player) {
+    await context.audioWorklet.addModule("/page/worklet.js");
     player = new AudioWorkletNode(context, "player", { numberOfInputs: 0, outputChannelCount: [1] });
     player.port.onmessage = fromPlayer;
     player.connect(context.destination);
   }
   await context.resume();
-  if (!socket) await connect();
+  return true;
 }
 async function openMicrophone() {
   const stream = await navigator.mediaDevices.getUserMedia({ audio: { echoCancellation: true, noiseSuppression: true, channelCount: 1 } });
@@ -124,7 +121,11 @@ async function openMicrophone() {
     to.createMediaStreamSource(stream).connect(capture);
     capture.port.onmessage = ({ data }) => hear(new Uint8Array(data), new Int16Array(data));
   };
-  try { attach(context); } catch { attach(await listenable()); } // some browsers want the microphone at its own rate
+  try { attach(context); } catch { // some browsers want the microphone at its own rate
+    const own = new AudioContext();
+    await own.audioWorklet.addModule("/page/worklet.js");
+    attach(own);
+  }
   return stream.getAudioTracks()[0];
 }
 function hear(bytes, samples) {
@@ -133,13 +134,12 @@ function hear(bytes, samples) {
   if (mode !== "hold" && ++chunks) send({ type: "input_audio_buffer.append", audio: btoa(String.fromCharCode(...bytes)) });
 }
 async function become(next) {
-  try { await ready(); track ??= await openMicrophone(); } catch ({ message }) { return show("notice", `No microphone (${message}). Typing works.`); }
+  try { if (!await ready()) return; track ??= await openMicrophone(); } catch ({ message }) { show("notice", `No microphone (${message}). Typing works.`); }
+  if (!track) return;
   if (pushes(mode) !== pushes(next)) update({ audio: { input: { turn_detection: detection(next) } } });
-  mode = next;
-  track.enabled = mode !== "muted"; // a muted track gives silence, in which the turn can end
+  mode = next; track.enabled = mode !== "muted"; // a muted track gives silence, in which the turn can end
   $("mic").title = $("mic").ariaLabel = { open: "Mute", muted: "Unmute", hold: "Hold to talk", held: "Release to send" }[mode];
-  $("mic").dataset.mode = mode;
-  $("hold").ariaPressed = String(pushes(mode));
+  $("mic").dataset.mode = mode; $("hold").ariaPressed = String(pushes(mode));
 }
 async function press() {
   pressed = true;
@@ -154,7 +154,7 @@ async function release() {
   if (chunks) { send({ type: "input_audio_buffer.commit" }); asked(); send({ type: "response.create" }); }
 }
 async function say(text) {
-  await ready();
+  if (!await ready()) return;
   interrupt();
   row(`typed ${performance.now()}`, "you", text);
   send({ type: "conversation.item.create", item: { type: "message", role: "user", content: [{ type: "input_text", text }] } });
@@ -166,10 +166,10 @@ $("mic").onpointerup = $("mic").onpointerleave = onblur = release;
 $("hold").onclick = () => become(pushes(mode) ? "open" : "hold");
 for (const thing of document.querySelectorAll(".things button")) thing.onclick = () => say(thing.textContent);
 $("typing").onsubmit = (event) => { event.preventDefault(); if ($("text").value.trim()) say($("text").value.trim()); event.target.reset(); };
-$("key-form").onsubmit = (event) => { event.preventDefault(); sessionStorage.setItem("vivavoce-key", $("key").value); connect(); };
+$("key-form").onsubmit = (event) => { event.preventDefault(); sessionStorage.setItem("vivavoce-key", $("key").value); connecting = connect(); };
 onclick = (event) => { if (event.detail) event.target.closest("button")?.blur(); }; // a clicked button must not keep the space key
 onkeydown = (event) => {
   if (event.code === "Space" && !event.target.closest("input, button")) { event.preventDefault(); if (!event.repeat) press(); }
 };
 onkeyup = (event) => { if (event.code === "Space") release(); };
-connect();
+connecting = connect();
