@@ -194,19 +194,24 @@ class Call:
         if self._running:
             return
         self._running = True
+        more = False
         try:
-            while self._inbox and not self.closed.done():
-                if self._apply(self._inbox.popleft()):
-                    self._loop.call_soon(self._run)
-                    break
+            while self._inbox and not more and not self.closed.done():
+                more = self._apply(self._inbox.popleft())
         except Exception:
             log.exception("call %s: internal error", self.id)
             self._fail()
-        finally:
-            self._running = False
+        # Still running until the others had their turn: whatever comes meanwhile queues up and starts no second round.
+        self._running = more
+        if more:
+            self._loop.call_soon(self._continue)
         self._arm()
         if len(self._inbox) <= BACKLOG:
             self._make_room()
+
+    def _continue(self) -> None:
+        self._running = False
+        self._run()
 
     def _apply(self, entry: Entry) -> bool:
         """Apply one entry and perform what follows from it; True when it has more to come."""

@@ -1,0 +1,80 @@
+"""What is checked and printed before the server listens."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from vivavoce.call.settings import Settings, load_settings
+from vivavoce.cli import main
+from vivavoce.engines.scripted.engine import ScriptedEngine, ScriptedSettings
+from vivavoce.server.run import print_banner, refuse_to_start
+
+
+@pytest.fixture
+def busy_port() -> Iterator[int]:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        yield taken.getsockname()[1]
+
+
+def settings(**flags: object) -> Settings:
+    return load_settings({key.replace("__", "."): value for key, value in flags.items()}, environ={})
+
+
+def test_a_busy_port_is_named_together_with_a_free_one(
+    busy_port: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["serve", "--engine", "scripted", "--port", str(busy_port)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"port {busy_port} on 127.0.0.1 is in use" in line
+    free = int(line.rpartition("--port ")[2])
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", free))
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::"])
+def test_without_keys_it_listens_on_this_machine_only(host: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "--engine", "scripted", "--host", host, "--port", "0"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"refusing to listen on {host} without API keys" in line
+    assert "export VIVAVOCE_API_KEYS=" in line
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "localhost"])
+def test_loopback_needs_no_keys(host: str) -> None:
+    assert refuse_to_start(settings(server__host=host, server__port=0)) is None
+
+
+def test_with_keys_it_may_listen_anywhere() -> None:
+    assert refuse_to_start(settings(server__host="0.0.0.0", server__port=0, auth__keys="vv_x")) is None
+
+
+@pytest.mark.parametrize(
+    ("host", "keys", "shown"),
+    [
+        ("127.0.0.1", "", "http://127.0.0.1:8000"),
+        ("0.0.0.0", "vv_x", "http://127.0.0.1:8000"),
+        ("::1", "", "http://[::1]:8000"),
+    ],
+)
+def test_the_banner_is_short_and_can_be_pasted(
+    host: str, keys: str, shown: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = settings(server__host=host, **({"auth__keys": keys} if keys else {}))
+    print_banner(given, ScriptedEngine(ScriptedSettings()), host, 8000)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) <= 10
+    assert shown in lines[0]
+    key = "local" if not keys else "<one of your keys>"
+    assert f"  export OPENAI_BASE_URL={shown}/v1 OPENAI_API_KEY={key}" in lines
+    assert "vv_x" not in "\n".join(lines)
+
+
+def test_a_script_that_cannot_be_read_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "--engine", "scripted", "--script", "/nonexistent.toml", "--port", "0"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "/nonexistent.toml" in line
