@@ -21,6 +21,8 @@ CLIENTS_PYTHON = CLIENTS / "python" / "bin" / "python"
 NODE_MODULES = CLIENTS / "node" / "node_modules"
 SHOWN = "127.0.0.1:8000"
 """The address the pages show; the programs get the test server's instead."""
+STRANGERS = ("OPENAI_", "VIVAVOCE_", "PYTHON", "MAKE", "MFLAGS", "NODE_")
+PLACES = ("VIVAVOCE_MODELS_DIR", "VIVAVOCE_DEPS_DIR")
 START_S = 60.0
 RUN_S = 60.0
 
@@ -41,9 +43,7 @@ class Server:
 def environment(**more: str) -> dict[str, str]:
     """What every process of a page gets: no key or setting of whoever runs the tests."""
     kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("OPENAI_", "PYTHON", "MAKE", "MFLAGS", "NODE_"))
+        name: value for name, value in os.environ.items() if name in PLACES or not name.startswith(STRANGERS)
     }
     return kept | {"PYTHONUNBUFFERED": "1"} | more
 
@@ -60,14 +60,14 @@ def check_stayed(folder: Path, what: str) -> None:
 
 
 @contextlib.contextmanager
-def serving(command: list[str], folder: Path, settings: Mapping[str, str] | None = None) -> Iterator[Server]:
-    """Runs a command that serves, on a free port, until the block ends. `folder` takes its log and data."""
-    wanted = {
-        "VIVAVOCE_SERVER__PORT": "0",
-        "VIVAVOCE_DATA_DIR": str(folder / "data"),
-        "VIVAVOCE_STT__WORKERS": "1",
-        "VIVAVOCE_TTS__WORKERS": "1",
-    }
+def serving(
+    command: list[str], folder: Path, settings: Mapping[str, str] | None = None, until: str = "/readyz"
+) -> Iterator[Server]:
+    """Runs a command that serves, on a free port, until the block ends. `folder` takes its log and data.
+
+    until: the route that has to answer first; "/healthz" where no speech will be recognised.
+    """
+    wanted = {"VIVAVOCE_SERVER__PORT": "0", "VIVAVOCE_DATA_DIR": str(folder / "data")}
     with (folder / "server.out").open("w+") as out, (folder / "server.err").open("w+") as err:
         process = subprocess.Popen(
             command,
@@ -79,7 +79,7 @@ def serving(command: list[str], folder: Path, settings: Mapping[str, str] | None
             start_new_session=True,
         )
         try:
-            yield _until_ready(process, folder)
+            yield _until_ready(process, folder, until)
         finally:
             _end(process)
     check_stayed(folder, "the server")
@@ -96,7 +96,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait(5)
 
 
-def _until_ready(process: subprocess.Popen[bytes], folder: Path) -> Server:
+def _until_ready(process: subprocess.Popen[bytes], folder: Path, route: str) -> Server:
     deadline = time.monotonic() + START_S
     out, err = folder / "server.out", folder / "server.err"
     while time.monotonic() < deadline:
@@ -106,7 +106,7 @@ def _until_ready(process: subprocess.Popen[bytes], folder: Path) -> Server:
         if lines:
             server = Server(lines[0].removeprefix("Or talk in the browser: http://").rstrip("/"), banner)
             with contextlib.suppress(OSError):
-                server.get("/readyz")
+                server.get(route)
                 return server
         time.sleep(0.05)
     raise AssertionError(f"not ready after {START_S:.0f} s: {out.read_text()}{err.read_text()}")

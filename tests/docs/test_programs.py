@@ -205,9 +205,7 @@ def test_a_row_is_answered_by_what_it_names(answers: str, command: str, tmp_path
     with chat_stand_in() as model:
         run = command.replace(asked_url[1], model.url) if asked_url else command
         environ = {"OPENAI_API_KEY": "sk-of-the-caller"}
-        with serving(
-            ["bash", "-c", f"exec {run}" if run.startswith("make") else run], tmp_path, environ
-        ) as server:
+        with serving(["bash", "-c", run], tmp_path, environ, until="/healthz") as server:
             printed = run_program(program, server, tmp_path, pasted(program, server)).stdout.strip()
         asked = list(model.asked)
     thinks = re.search(r"thinks\s+(.*)", server.banner)
@@ -234,7 +232,7 @@ def test_for_others_only_with_a_key(tmp_path: Path) -> None:
     here = f"{command.replace('--host 0.0.0.0', '--engine scripted')}".replace(
         "$(openssl rand -hex 24)", "abc"
     )
-    with serving(["bash", "-c", here], tmp_path) as server:
+    with serving(["bash", "-c", here], tmp_path, until="/healthz") as server:
         assert (status_with(server, "vv_abc"), status_with(server, "local")) == (200, 401)
     refused = subprocess.run(
         [sys.executable, "-m", "vivavoce", "serve", "--host", "0.0.0.0"],
