@@ -70,6 +70,13 @@ async def answer(prompt: Prompt) -> tuple[str, list[tuple[str, dict[str, Any]]]]
     return text, [(name, msgspec.json.decode(arguments)) for name, arguments in calls.values()]
 
 
+async def faults_of(case: Case, heard: str) -> list[str]:
+    """What went wrong in the answer to a case's first turn when it was heard as `heard`."""
+    system = {"role": "system", "content": case.instructions}
+    text, calls = await answer(Prompt((system, {"role": "user", "content": heard}), case.tools))
+    return list(_faults(case.turns[0], text, calls))
+
+
 async def play(case: Case) -> list[str]:
     """What went wrong in a conversation; empty when nothing did. It stops at the first turn that fails."""
     messages: list[dict[str, Any]] = [{"role": "system", "content": case.instructions}]

@@ -263,7 +263,7 @@ def _clock_at(words: Sequence[str], at: int) -> Clock | None:
     word = words[at]
     if word in ("noon", "midday", "midnight"):
         return Clock(at, at + 1, word, 0 if word == "midnight" else 12, 0)
-    if word in ("half", "quarter") and at + 2 < len(words) and words[at + 1] in ("past", "to"):
+    if word in ("half", "have", "quarter") and at + 2 < len(words) and words[at + 1] in ("past", "to"):
         return _relative_clock(words, at)
     written = re.fullmatch(r"(\d{1,2})(?::(\d\d))?(am|pm)?", word)
     if written and int(written.group(1)) < 25:
@@ -294,7 +294,7 @@ def _relative_clock(words: Sequence[str], at: int) -> Clock | None:
     hour = small(words, at + 2) or _day_number(words, at + 2)
     if hour is None or not 1 <= hour[0] <= 12:
         return None
-    minute = 30 if words[at] == "half" else 15
+    minute = 15 if words[at] == "quarter" else 30
     value = hour[0] * 60 + (minute if words[at + 1] == "past" else -minute)
     return _clock(words, at, hour[1], value // 60, value % 60, None, True)
 

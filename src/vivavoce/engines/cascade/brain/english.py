@@ -87,7 +87,7 @@ issue problem bug incident trouble complaint fault
 invoice bill charge payment
 customer client account contact company lead
 car vehicle taxi ride cab
-flight plane airline
+flight fly plane airline
 buy purchase order
 status progress state
 delete cancel remove
@@ -149,7 +149,7 @@ NEGATIONS = word_set("no not don't without never nothing isn't doesn't except sk
 PRONOUNS = word_set("it them they that this those these him her same there")
 POLITE = word_set("please thanks thank you now then today's again for me okay ok right")
 FILLERS = word_set("uh um er erm ah oh well so okay ok yes yeah sure hmm like please")
-HONORIFICS = word_set("miss mister mr mrs ms sir madam")
+HONORIFICS = word_set("miss mister missis ms sir madam")
 NAME_JOINTS = word_set("of and the de van von la le du for")
 
 
@@ -170,7 +170,7 @@ _SMALL_TITLE_WORDS = word_set("of and the in on at for de van von la le du")
 
 
 def titled(text: str) -> str:
-    """A spoken name written as one: sable harbour of york -> Sable Harbour of York. Written capitals stay."""
+    """A spoken name written as one: harbour inn of york -> Harbour Inn of York. Written capitals stay."""
     words = text.split()
     if any(letter.isupper() for letter in text):
         return text

@@ -14,7 +14,7 @@ _MESSAGES = ("message", "answer", "text", "reply", "result", "output", "summary"
 _LABELS = ("title", "name", "subject", "label", "summary", "with", "id", "number")
 _ID_WORDS = ("id", "number", "reference", "code")
 _SUCCESS = word_set("success ok okay done successful")
-_SPELT = word_set("eta id url vat crm zip pin api faq")
+_SPELT = word_set("eta id url vat zip pin api faq")
 _SHORT_FORMS = {
     "temp": "temperature",
     "qty": "quantity",

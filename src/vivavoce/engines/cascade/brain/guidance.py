@@ -42,8 +42,8 @@ class Rule:
 
     @property
     def stems(self) -> frozenset[str]:
-        """All stems of the condition."""
-        return frozenset[str]().union(*self.cues)
+        """Stems of all words of the condition."""
+        return frozenset(stem(word) for cue in self.cues for word in cue)
 
 
 @lru_cache(maxsize=128)
@@ -77,13 +77,11 @@ def _cues(when: str) -> tuple[frozenset[str], ...]:
     found = []
     for part in re.split(r",|\bor\b|/", rest):
         plain = _LEAD.sub("", part.strip())
-        stems = frozenset(
-            stem(token.text)
-            for token in tokenize(plain)
-            if token.text not in STOP and token.text not in _WEAK
+        kept = frozenset(
+            token.text for token in tokenize(plain) if token.text not in STOP and token.text not in _WEAK
         )
-        if stems:
-            found.append(stems)
+        if kept:
+            found.append(kept)
     return tuple(found)
 
 
@@ -108,21 +106,24 @@ def _words_to_say(action: str) -> str:
 
 def matching(instructions: str, words: list[str]) -> Rule | None:
     """The first rule whose condition an utterance meets."""
-    stems = [stem(word) for word in words if word not in STOP] + [
-        stem(word) for _, word in content_words(words)
-    ]
+    said = [word for word in words if word not in STOP] + [word for _, word in content_words(words)]
     best: tuple[float, int, Rule] | None = None
     for place, rule in enumerate(rules_in(instructions)):
         for cue in rule.cues:
-            share = sum(1 for one in cue if _present(one, stems)) / len(cue)
+            share = sum(1 for one in cue if _present(one, said)) / len(cue)
             if share >= (0.99 if len(cue) < 3 else 0.66) and (best is None or (share, -place) > best[:2]):
                 best = (share, -place, rule)
     return best[2] if best else None
 
 
-def _present(cue: str, stems: list[str]) -> bool:
+def _present(cue: str, said: list[str]) -> bool:
+    """Whether a word of a condition was said, in another form, by another name, or as it may have been misheard."""
+    wanted = stem(cue)
     return any(
-        one == cue or (len(cue) > 3 and alike(one, cue)) or cue in SYNONYMS.get(one, {}) for one in stems
+        stem(one) == wanted
+        or (len(cue) > 3 and (alike(one, cue) or alike(stem(one), wanted)))
+        or wanted in SYNONYMS.get(stem(one), {})
+        for one in said
     )
 
 

@@ -1,4 +1,4 @@
-"""Ids out of speech: "a ten oh one" -> A1001, judged by the shapes a schema, its examples and the instructions show.
+"""Ids out of speech: "b ten oh four" -> B1004, judged by the shapes a schema, its examples and the instructions show.
 
 Each word has readings with a cost: what it plainly says costs nothing, what it may have been misheard for costs more. The
 cheapest string that fits a known shape wins. Without a shape only plain readings count.
@@ -55,7 +55,7 @@ _LONGEST = 24
 class Shape:
     """How an id looks: the pattern it must match, samples of it, and whether their letters are known for certain.
 
-    start: letters every id begins with, when known ("A" of A1001), else "".
+    start: letters every id begins with, when known ("B" of B1004), else "".
     """
 
     pattern: str
@@ -123,7 +123,7 @@ def _fits(pattern: str, text: str) -> bool:
 
 
 def _abstract(text: str) -> str:
-    """A1001 -> ^[A-Z]{1}\\d{4}$. Three or more letters are a fixed word: ORD-12 -> ^ORD\\-\\d{2}$."""
+    """B1004 -> ^[A-Z]{1}\\d{4}$. Three or more letters are a fixed word: ORD-12 -> ^ORD\\-\\d{2}$."""
     pieces = []
     for run in re.findall(r"[A-Za-z]+|\d+|[^A-Za-z\d]", text):
         if run.isdigit():
@@ -268,23 +268,33 @@ def _whole(
     text: str, cost: float, start: int, end: int, shape: Shape, words: tuple[str, ...], floor: float
 ) -> list[Heard]:
     """The reading as an id when it is one, also with the letters put back that every id of this shape begins with."""
+    beside = _beside(words, start, end)
     fitting = shaped(text, shape)
-    if fitting is not None:
-        return [Heard(start, end, fitting, cost >= 0.5, cost)] if _alone(words, start, end) else []
-    if shape.start and text[:1].isdigit() and cost + _COMPLETED <= floor:
+    if fitting is not None and cost + beside <= floor:
+        return [Heard(start, end, fitting, cost + beside >= 0.5, cost + beside)]
+    if shape.start and text[:1].isdigit() and cost + beside + _COMPLETED <= floor:
         fitting = shaped(shape.start + text, shape)
         if fitting is not None:
-            return [Heard(start, end, fitting, True, cost + _COMPLETED)] if _alone(words, start, end) else []
+            return [Heard(start, end, fitting, True, cost + beside + _COMPLETED)]
     return []
 
 
-def _alone(words: tuple[str, ...], start: int, end: int) -> bool:
-    """A digit left over beside a match means that the id was longer than its shape: something was misheard."""
-    return not any(
-        0 <= at < len(words)
-        and (words[at] in DIGITS or words[at] in TEENS or words[at] in TENS or words[at].isdigit())
-        for at in (start - 1, end)
-    )
+def _beside(words: tuple[str, ...], start: int, end: int) -> float:
+    """What a digit left over beside a match costs: the id was longer than its shape, so something was misheard.
+
+    Only "to" and "for" before an id are often written as digits.
+    """
+    cost = 0.0
+    for at in (start - 1, end):
+        if 0 <= at < len(words) and (
+            words[at] in DIGITS or words[at] in TEENS or words[at] in TENS or words[at].isdigit()
+        ):
+            cost += _MISHEARD if at < start and words[at] in ("two", "four") and _opens(words, at) else 9.0
+    return cost
+
+
+def _opens(words: tuple[str, ...], at: int) -> bool:
+    return at > 0 and not (words[at - 1] in DIGITS or len(words[at - 1]) == 1)
 
 
 def plain_run(
@@ -298,7 +308,7 @@ def plain_run(
     best: Heard | None = None
     best_key: tuple[float, ...] = ()
     for start in range(len(every)):
-        heard = _plain_from(every, start, taken)
+        heard = _plain_from(every, start, taken, start == near)
         if heard is None:
             continue
         gap = abs(start - near) if near is not None else start
@@ -308,18 +318,30 @@ def plain_run(
     return best
 
 
-def _plain_from(words: tuple[str, ...], start: int, taken: frozenset[int]) -> Heard | None:
-    at, text, letters_only = start, "", True
+def _plain_from(words: tuple[str, ...], start: int, taken: frozenset[int], named: bool) -> Heard | None:
+    """A run from `start`. Inside it, and right after the name of what is counted, "to" and "for" are digits as well."""
+    at, text, letters_only, guessed = start, "", True, False
     while at < len(words) and at not in taken:
         edge = next((edge for edge in _plain_edges(words, at) if edge.text), None)
+        if edge is None and (at > start or named) and _between_digits(words, at, start):
+            edge, guessed = _Edge(at + 1, _SOUNDS_LIKE_DIGIT[words[at]], 0.0), True
         if edge is None or (not letters_only and edge.text.isalpha() and words[at] in ("a", "i")):
             break
         letters_only = letters_only and not any(letter.isdigit() for letter in edge.text)
         text, at = text + edge.text, edge.end
     text = text.strip("-_/.")
-    if not any(letter.isdigit() for letter in text):
+    if not any(letter.isdigit() for letter in text) or (guessed and len(text) < 2):
         return None
-    return Heard(start, at, text, False, 0.0)
+    return Heard(start, at, text, guessed, 0.0)
+
+
+def _between_digits(words: tuple[str, ...], at: int, start: int) -> bool:
+    """Whether a word that sounds like a digit stands among digits: another one follows, or the utterance ends."""
+    if words[at] not in _SOUNDS_LIKE_DIGIT:
+        return False
+    if at + 1 == len(words):
+        return at > start
+    return words[at + 1] in DIGITS or words[at + 1] in _SOUNDS_LIKE_DIGIT
 
 
 def _plain_edges(words: tuple[str, ...], at: int) -> list[_Edge]:

@@ -29,7 +29,7 @@ def read_id(slot: Slot, scene: Scene, expected: bool) -> Value | None:
     run = plain_run(scene.words, taken, near)
     if run is None or (len(run.text) < 2 and near is None and not expected):
         return None
-    return Value(run.text, run.start, run.end)
+    return Value(run.text, run.start, run.end, run.inferred)
 
 
 def heard_part(slot: Slot, scene: Scene, expected: bool) -> str | None:
@@ -249,7 +249,18 @@ def _cents(number: Number, spoken: list[Number], scene: Scene) -> Number | None:
 
 
 def _one_of(units: frozenset[str], slot: Slot, scene: Scene) -> Value | None:
-    """ "a night" for nights: one."""
+    """ "a night" for nights: one; "for to nights", where "to" can only be a number: two."""
+    for at, word in enumerate(scene.words[:-1]):
+        digit = {"to": 2, "too": 2, "for": 4}.get(word)
+        counted = scene.words[at + 1].endswith("s") and stem(scene.words[at + 1]) in slot.words | units
+        if (
+            digit
+            and counted
+            and at > 0
+            and (word != "for" or scene.words[at - 1] == "for")
+            and _in_bounds(digit, slot)
+        ):
+            return Value(digit, at, at + 1, True, 2.0)
     for at, word in enumerate(scene.words[:-1]):
         if word in ("a", "an") and stem(scene.words[at + 1]) in slot.words & units and _in_bounds(1, slot):
             return Value(1, at, at + 1, sure=2.0)

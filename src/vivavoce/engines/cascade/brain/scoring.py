@@ -60,7 +60,7 @@ class _Heard:
     words: list[str]
     content: list[tuple[int, str]]
     matches: dict[int, dict[str, float]]
-    acronyms: dict[str, int]
+    acronyms: dict[str, frozenset[int]]
     actions: frozenset[str]
     questions: frozenset[str]
     lookup: bool
@@ -188,14 +188,18 @@ def _joined(
     return found
 
 
-def _acronyms(box: Toolbox, words: list[str]) -> dict[str, int]:
+def _acronyms(box: Toolbox, words: list[str]) -> dict[str, frozenset[int]]:
     """Acronyms of the tools that were spelled out, in letters or in words that sound like letters."""
-    spelled = "".join(word if len(word) == 1 else _SPELLED.get(word, "?") for word in words)
+    letters: list[tuple[str, int]] = []
+    for at, word in enumerate(words):
+        short = len(word) == 1 or (len(word) <= 3 and not set(word) & set("aeiou"))
+        letters += [(letter, at) for letter in (word if short else _SPELLED.get(word, "?"))]
+    spelled = "".join(letter for letter, _ in letters)
     found = {}
     for acronym in {acronym for tool in box.tools for acronym in tool.acronyms}:
         place = spelled.find(acronym)
         if place >= 0:
-            found[acronym] = place
+            found[acronym] = frozenset(at for _, at in letters[place : place + len(acronym)])
     return found
 
 
@@ -214,10 +218,10 @@ def _fit(box: Toolbox, tool: Tool, heard: _Heard) -> Fit:
             best[top] = max(best.get(top, 0.0), worth[top])
             exact = exact or stems[top] != _FUZZY
             explained.add(at)
-    for acronym, at in heard.acronyms.items():
+    for acronym, places in heard.acronyms.items():
         if acronym in tool.acronyms:
             best[acronym] = _ACRONYM
-            explained |= set(range(at, at + len(acronym)))
+            explained |= places
     if best and not exact:  # nothing but words that were perhaps misheard
         best = {one: 0.8 * worth for one, worth in best.items()}
     ranked = sorted((worth for worth in best.values() if worth), reverse=True)

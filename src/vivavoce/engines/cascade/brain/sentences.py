@@ -29,7 +29,7 @@ def ended(text: str) -> str:
 
 
 def say_string(text: str, about: str) -> str:
-    """A sentence as it is; a fragment gets its subject: "shipped, arriving Tuesday" -> "Order 7 has shipped, ..."."""
+    """A sentence as it is; a fragment gets its subject: "paid in May" -> "Claim 7 is paid in May."."""
     failure = re.match(r"(?i)\s*(?:an? )?(?:error|failed|failure|exception)\b[^:]*:\s*(.+)", text, re.S)
     if failure:
         return sorry(failure.group(1))

@@ -33,7 +33,7 @@ def _names(text: str, about: str) -> bool:
 
 
 def subject(call: Call, tool: Tool | None) -> str:
-    """What a call was about, out of its arguments: "order A1001", "Sable Crust", or "" when it had none."""
+    """What a call was about, out of its arguments: "claim B1004", "Harbour Inn", or "" when it had none."""
     slots = {slot.name: slot for slot in tool.slots} if tool else {}
     if sum(1 for name in call.arguments if name in slots and slots[name].kind == "place") > 1:
         return ""  # a journey has no single place as its subject

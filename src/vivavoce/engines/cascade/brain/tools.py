@@ -325,7 +325,7 @@ def _label(words: list[str], text: str, kind: str) -> str:
 
 def _noun_phrase(text: str) -> str:
     """The first noun phrase of a description, without its article: "City of departure", "order number"."""
-    text = re.sub(r"^how (?:many|much|long) ", "", text, flags=re.I)
+    text = re.sub(r"^(?:for )?how (?:many|much|long) ", "", text, flags=re.I)
     phrase = re.split(r"[,.;:(]| e\.g| such as | like | for | to | in | that | whose ", text, maxsplit=1)[
         0
     ].strip()

@@ -20,7 +20,7 @@ def question(slot: Slot) -> str:
         return f"Which {label}: {listed([choice_said(one) for one in slot.choices], 'or')}?"
     if slot.kind == "boolean":
         return f"{label[:1].upper() + label[1:]}, yes or no?"
-    if slot.kind == "integer" and any(word.endswith("s") and len(word) > 3 for word in label.split()):
+    if slot.kind == "integer" and any(map(_plural, label.split())):
         return f"How many {label}?"
     if slot.kind == "text" and slot.name in ("message", "note", "text", "body", "content"):
         return f"What should the {label} say?"
@@ -30,6 +30,12 @@ def question(slot: Slot) -> str:
         return "At what time?"
     plural = label.split()[-1].endswith("s") and not label.endswith(("ss", "us"))
     return f"What {'are' if plural else 'is'} the {label}?"
+
+
+def _plural(word: str) -> bool:
+    return word in ("people", "children", "men", "women") or (
+        word.endswith("s") and len(word) > 3 and not word.endswith("ss")
+    )
 
 
 def choice_said(choice: object) -> str:

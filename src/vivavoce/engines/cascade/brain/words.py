@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 _TOKEN = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:[.:]\d+)+|[^\W_]+(?:['’][^\W\d_]+)*")
+_SHORT_FORMS = {"dr": "doctor", "mr": "mister", "mrs": "missis", "alot": "lots"}
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"'”’)]*\s+(?=[\"'“‘(]?[A-Z0-9])|\n+")
 
 
@@ -39,12 +40,13 @@ def tokenize(text: str) -> tuple[Token, ...]:
         following = found[place + 1].start() if place + 1 < len(found) else len(text)
         raw = match.group()
         plain = raw.lower().replace("’", "'").replace(",", "")
+        plain = _SHORT_FORMS.get(plain, plain)
         tokens.append(Token(plain, raw, match.start(), match.end(), text[match.end() : following]))
     return tuple(tokens)
 
 
 def words_of_name(name: str) -> list[str]:
-    """`getOrderStatus`, `get_order_status`, `get-order-status` -> get, order, status."""
+    """`findClaim`, `find_claim`, `find-claim` -> find, claim."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
     return [token.text for token in tokenize(re.sub(r"[_\-./]+", " ", spaced))]
 
