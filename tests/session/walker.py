@@ -198,7 +198,7 @@ class Walk:
                 break
             while self._work.unheard and not self.over:
                 self._signal(TranscriptFinished(self._work.unheard.pop(0), "hello"))
-            for generation in list(self._work.rates)[-12:]:
+            for generation in list(self._work.rates):
                 for clause in self._work.clauses.pop(generation, []):
                     self._signal(ClauseSpoken(generation, clause))
                 self._signal(ResponseFinished(generation))
