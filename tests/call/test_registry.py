@@ -1,0 +1,82 @@
+"""How a call is opened: what it is told of the settings and of the engine, and under which ids."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+import msgspec
+import pytest
+
+from tests.call.rig import Line, settings_of
+from vivavoce.call.registry import Calls, new_call_id, session_options
+from vivavoce.call.settings import SessionSettings
+from vivavoce.session.options import SessionOptions
+from vivavoce.testing.clock import run
+from vivavoce.testing.puppet import PuppetEngine
+
+ELSEWHERE = {"instructions"}
+"""Settings of a session that stand in its session object."""
+
+
+def test_every_setting_of_a_session_reaches_it() -> None:
+    numbers = {"silence_duration_ms": 1, "soft_pause_ms": 2, "output_lead_ms": 3, "max_duration_s": 4}
+    caps = {"item_audio_s": 5, "call_audio_bytes": 6, "retrieved_audio_bytes": 7}
+    given = numbers | caps | {"keep_response_create": False}
+    names = {field.name for field in msgspec.structs.fields(SessionSettings)} - ELSEWHERE
+    assert (
+        names == set(given) == {field.name for field in dataclasses.fields(SessionOptions)} - {"count_text"}
+    )
+    options = session_options(settings_of(**{f"session__{name}": value for name, value in given.items()}))
+    assert {name: getattr(options, name) for name in given} == given
+
+
+def test_the_opening_session() -> None:
+    async def main() -> None:
+        line = Line(PuppetEngine(), session__silence_duration_ms=200, session__instructions="Be brief.")
+        session = line.client.events[0]["session"]
+        assert session["audio"]["input"]["turn_detection"]["silence_duration_ms"] == 200
+        assert session["instructions"] == "Be brief."
+        extension = session["vivavoce"]
+        assert (extension["engine"], extension["llm"], extension["vad"]) == ("puppet", "script", "any sound")
+        assert session["expires_at"] > 1_700_000_000
+        await line.close()
+
+    run(main())
+
+
+def test_calls_are_known_until_they_are_closed() -> None:
+    async def main() -> None:
+        engine = PuppetEngine()
+        calls = Calls(settings_of(), engine)
+        one, two = calls.open("a", 0), calls.open("b", 0)
+        assert (len(calls), calls.get(one.id), set(calls)) == (2, one, {one, two})
+        await calls.close(one)
+        assert calls.get(one.id) is None
+        assert engine.calls[0].closed
+        await calls.close_all("stopping")
+        assert two.closed.done()
+        await calls.close(two)
+        assert len(calls) == 0
+
+    run(main())
+
+
+@pytest.mark.parametrize("seen", [{new_call_id() for _ in range(1000)}], ids=["a thousand"])
+def test_call_ids_cannot_be_guessed(seen: set[str]) -> None:
+    assert len(seen) == 1000
+    assert all(re.fullmatch(r"rtc_[0-9A-Za-z]{21}", one) for one in seen)
+
+
+def test_two_calls_have_no_id_in_common() -> None:
+    async def main() -> None:
+        ids: list[set[str]] = []
+        for _ in range(2):
+            line = Line(PuppetEngine())
+            line.send("response.create")
+            created = line.client.of_type("response.created")[0]["response"]
+            ids.append({created["id"], created["conversation_id"], line.client.events[0]["session"]["id"]})
+            await line.close()
+        assert not ids[0] & ids[1]
+
+    run(main())
