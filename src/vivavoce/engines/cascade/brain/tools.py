@@ -36,6 +36,11 @@ _GENERIC_VERB, _SPECIFIC_VERB = 0.0, 0.5
 _ID_WORDS = word_set("id number no code reference ref sku pnr serial confirmation")
 
 
+_SOMEBODY = re.compile(
+    r"\b(?:call|caller|user|customer|agent|human|team|department|representative|specialist|operator)\b"
+)
+
+
 @dataclass(frozen=True, eq=False)
 class Slot:
     """One argument: where it goes (`path` into nested objects), what it takes, and how it is called in speech."""
@@ -71,6 +76,12 @@ class Tool:
     action: str | None
     acronyms: frozenset[str]
     noun: str
+
+    @property
+    def hands_over(self) -> bool:
+        """Whether calling it passes the caller on to somebody else. Moving money is a transfer too, but not such a one."""
+        said = f"{self.description} {' '.join(words_of_name(self.name))}".lower()
+        return self.action == "transfer" and (not self.needs or _SOMEBODY.search(said) is not None)
 
     @property
     def needs(self) -> tuple[Slot, ...]:

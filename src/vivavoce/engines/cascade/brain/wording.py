@@ -7,7 +7,7 @@ import re
 from vivavoce.engines.cascade.brain.english import ACTIONS, STOP, actions_of, listed
 from vivavoce.engines.cascade.brain.filling import Filling
 from vivavoce.engines.cascade.brain.tools import Slot, Tool
-from vivavoce.engines.cascade.brain.words import sentences_of, stem, words_of_name
+from vivavoce.engines.cascade.brain.words import sentences_of, stem, word_set, words_of_name
 
 GO_AHEAD = "Shall I go ahead?"
 NO_MODEL = "No language model is configured here, so I can only do a few things."
@@ -104,8 +104,7 @@ def acknowledgement(tools: list[Tool], turn: int) -> str:
     if len(tools) > 1:
         texts = _ACKNOWLEDGEMENTS["several"]
         return texts[turn % 3].replace("both", "both" if len(tools) == 2 else "all of that")
-    action = tools[0].action or "read"
-    kind = action if action in ("read", "transfer") else "write"
+    kind = "transfer" if tools[0].hands_over else "read" if tools[0].action in (None, "read") else "write"
     return _ACKNOWLEDGEMENTS[kind][turn % 3].format(noun=tools[0].noun)
 
 
@@ -142,31 +141,44 @@ def wants_confirmation(instructions: str, tool: Tool) -> bool:
 # --- about itself -------------------------------------------------------------------------------------------------------
 
 
+_HELP = "help with "
+
+
 def ability(tool: Tool) -> str:
     """What a tool lets the brain do, as words after "I can"."""
-    first = (sentences_of(tool.description) or [""])[0].rstrip(".!")
-    first = re.split(r"\s+(?:by|using|given|based on|when|if|so that|via)\b|[,(;:]", first)[0].strip()
-    first = re.sub(r"\bthe (?:user|caller|customer)'s\b", "your", first)
+    whole = (sentences_of(tool.description) or [""])[0].rstrip(".!")
+    first = re.split(r"\s+(?:by|using|given|based on|when|if|so that|via|to handle)\b|[,(;:]", whole)[
+        0
+    ].strip()
+    first = re.sub(r"\bthe (?:user|caller)'s\b", "your", first)
+    first = re.sub(r"(?<=\w )the (?:user|caller)\b", "you", first)
     words = first.split()
-    while words and words[-1].lower() in STOP:
+    while len(first) < len(whole) - 2 and words and words[-1].lower() in STOP:
         words = words[:-1]
-    if tool.action == "transfer":
-        return f"pass you on to {tool.noun}"
-    if len(words) >= 2:
-        verb = _base_form(words[0].lower())
-        if verb and (tool.action is None or tool.action in actions_of([verb])):
-            return " ".join([verb, *words[1:10]])
-    return f"help with {tool.noun}"
+    if len(words) >= 2 and _opens_with_verb(words, tool) and not words[0].lower().startswith("hand"):
+        return " ".join([_base_form(words[0].lower()), *words[1:12]])
+    return f"connect you with {tool.noun}" if tool.hands_over else f"{_HELP}{tool.noun}"
+
+
+def _opens_with_verb(words: list[str], tool: Tool) -> bool:
+    """Whether a description begins with a verb: one of the tool's own kind, its name's first word, or one before an article."""
+    verb = _base_form(words[0].lower())
+    kinds = actions_of([verb])
+    if words[0].lower() in STOP or words[0].endswith("ing"):
+        return False
+    if kinds:
+        return tool.action is None or tool.action in kinds
+    return stem(verb) == stem(words_of_name(tool.name)[0]) or words[1].lower() in _AFTER_VERBS
+
+
+_AFTER_VERBS = word_set("a an the your one all some any whether how when where out up")
 
 
 def _base_form(verb: str) -> str:
-    """ "finds" and "find" -> find; "" for what is no verb known here."""
+    """ "finds" and "find" -> find."""
     if verb.endswith(("ches", "shes", "sses", "xes")):
-        verb = verb[:-2]
-    elif verb.endswith("s") and not verb.endswith("ss"):
-        verb = verb[:-1]
-    known = any(stem(verb) in verbs for verbs in ACTIONS.values())
-    return verb if known and verb not in STOP and not verb.endswith("ing") else ""
+        return verb[:-2]
+    return verb[:-1] if verb.endswith("s") and not verb.endswith("ss") else verb
 
 
 def abilities(tools: tuple[Tool, ...]) -> str:
@@ -174,7 +186,9 @@ def abilities(tools: tuple[Tool, ...]) -> str:
     if not tools:
         return "I can greet you, repeat what I said, and stay quiet until you need me."
     said = list(dict.fromkeys(ability(tool) for tool in tools[:5]))
-    return f"I can {listed(said)}."
+    helps = [one.removeprefix(_HELP) for one in said if one.startswith(_HELP)]
+    does = [one for one in said if not one.startswith(_HELP)]
+    return f"I can {listed([*does, *([_HELP + listed(helps)] if helps else [])])}."
 
 
 def role(instructions: str) -> str:
