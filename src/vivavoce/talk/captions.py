@@ -87,7 +87,8 @@ class TerminalCaptions:
 
     def _line(self, text: str) -> None:
         self._end_line()
-        print(text, file=self._out, flush=True)
+        # Whatever the terminal shows in this line, such as a prompt or the ^C that ended the call, gives way.
+        print(f"\r\x1b[K{text}", file=self._out, flush=True)
 
     def _end_line(self) -> None:
         if self._open is not None:

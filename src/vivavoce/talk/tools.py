@@ -11,13 +11,13 @@ TOOLS: list[dict[str, Any]] = [
     {
         "type": "function",
         "name": "get_time",
-        "description": "Tells the current time and date.",
+        "description": "Tell the time and date.",
         "parameters": {"type": "object", "properties": {}, "required": []},
     },
     {
         "type": "function",
         "name": "roll_dice",
-        "description": "Rolls dice and tells what came up.",
+        "description": "Roll dice.",
         "parameters": {
             "type": "object",
             "properties": {

@@ -1,7 +1,8 @@
 // A plain Realtime client: the API's events over a WebSocket, sound through two AudioWorklets (worklet.js).
 const TOOLS = {
-  get_time: ["Tells the current time and date.", {}, () => ({ time: new Date().toTimeString().slice(0, 5), date: new Date().toDateString() })],
-  roll_dice: ["Rolls dice and tells what came up.", { count: { type: "integer", description: "How many dice, 1 to 20; 1 if not said." } },
+  get_time: ["Tell the time and date.", {},
+    () => ({ time: new Date().toTimeString().slice(0, 5), date: new Date().toLocaleDateString("en", { dateStyle: "full" }) })],
+  roll_dice: ["Roll dice.", { count: { type: "integer", description: "How many dice, 1 to 20; 1 if not said." } },
     ({ count }) => ({ rolled: Array.from({ length: Math.min(20, count || 1) }, () => 1 + Math.floor(Math.random() * 6)) })],
 };
 const $ = (id) => document.getElementById(id);
@@ -62,14 +63,14 @@ const on = {
     for (const item of output) play({ complete: item.id });
     if (status === "failed") show("notice", `The answer failed: ${status_details?.error?.message ?? "no reason was given"}`);
     const calls = status === "completed" ? output.filter(({ type }) => type === "function_call") : [];
-    calls.forEach(runTool);
-    if (calls.length && ++rounds <= 10) send({ type: "response.create" });
+    calls.forEach(runTool); if (calls.length && ++rounds <= 10) send({ type: "response.create" });
   },
   "conversation.item.truncated"({ item_id }) { send({ type: "conversation.item.retrieve", item_id }); },
   "conversation.item.retrieved"({ item }) { // what the server will remember of it; the rest was not heard
     const said = words.get(item.id) ?? "", kept = item.content.map((part) => part.transcript ?? "").join("").trimEnd();
-    const lost = Object.assign(document.createElement("s"), { textContent: said.slice(kept.length).trim(), title: "not heard" });
-    if (said.startsWith(kept) && lost.textContent) row(item.id, "agent", `${kept} `).querySelector("p").append(lost);
+    const [, gap, textContent] = said.slice(kept.length).match(/^(\s*)(.*)$/s);
+    const lost = Object.assign(document.createElement("s"), { textContent, title: "not heard" });
+    if (said.startsWith(kept) && textContent) row(item.id, "agent", kept + gap).querySelector("p").append(lost);
   },
   error({ error }) { if (error.code !== "response_cancel_not_active") show("notice", error.message); },
 };
