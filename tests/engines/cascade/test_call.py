@@ -41,9 +41,14 @@ from vivavoce.session.signals import (
 SOUND = Clip(bytes(960), 24_000)
 
 
-class SilentVad:
+class FixedVad:
+    """Hears speech in everything, or in nothing."""
+
+    def __init__(self, p: float) -> None:
+        self.p = p
+
     def probabilities(self, frame: Frame) -> list[tuple[int, float]]:
-        return [(frame.end, 0.0)]
+        return [(frame.end, self.p)]
 
 
 @dataclass
@@ -129,11 +134,19 @@ class Bench:
     model: FakeModel = field(default_factory=FakeModel)
     voice: FakeVoice = field(default_factory=FakeVoice)
     said: list[Signal] = field(default_factory=list)
+    speech: float = 1.0
 
     def __post_init__(self) -> None:
-        self.call = CascadeCall(SilentVad(), self.listener, self.model, self.voice, (), self.said.append)
+        self.call = CascadeCall(
+            lambda: FixedVad(self.speech), self.listener, self.model, self.voice, (), self.said.append
+        )
 
     async def settle(self) -> None:
+        """Until nothing is left to do, a thread's work included."""
+        for _ in range(12):
+            await asyncio.sleep(0)
+        while any(not task.done() for task in self.call._transcripts.values()):
+            await asyncio.wait(self.call._transcripts.values())
         for _ in range(12):
             await asyncio.sleep(0)
 
@@ -191,6 +204,28 @@ async def test_audio_that_nobody_spoke_into_the_call_is_decoded_from_the_item() 
     await bench.settle()
     assert bench.listener.begun[0].fed == 2 * 480
     assert bench.said == [TranscriptFinished("item_1", "where is my order")]
+
+
+async def test_sound_without_speech_has_no_words() -> None:
+    bench = Bench(speech=0.1)
+    bench.call.perform(Transcribe("item_1", (Frame(0, SOUND),)))
+    await bench.settle()
+    assert bench.said == [TranscriptFinished("item_1", "")]
+    assert bench.listener.begun == []
+
+
+async def test_a_turn_that_could_not_be_heard_does_not_fail_the_next_one() -> None:
+    bench = Bench(listener=FakeListener(fails=True), model=FakeModel([ModelText("Yes."), ModelStop("stop")]))
+    bench.call.perform(Listen("item_1", ()))
+    bench.call.perform(Transcribe("item_1", ()))
+    await bench.settle()
+    bench.listener.fails = False
+    bench.call.perform(Listen("item_2", ()))
+    bench.call.perform(Transcribe("item_2", ()))
+    bench.call.perform(Generate("gen_2", "resp_2", request(spoken("item_1"), spoken("item_2"))))
+    await bench.settle()
+    assert bench.said[-1] == ResponseFinished("gen_2", "stop", None)
+    assert [message["content"] for message in bench.model.prompts[0].messages] == ["where is my order"]
 
 
 async def test_a_failed_recognition_fails_the_item_and_the_turn() -> None:

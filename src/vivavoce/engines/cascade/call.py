@@ -15,6 +15,7 @@ from typing import Any
 from msgspec import UNSET
 
 from vivavoce.audio.clip import Clip, Frame
+from vivavoce.audio.frames import split
 from vivavoce.call.ports import (
     Hints,
     LanguageModel,
@@ -62,6 +63,9 @@ from vivavoce.session.signals import (
 
 log = logging.getLogger("vivavoce.cascade")
 
+SPEECH = 0.5
+"""From this probability on a window counts as speech, as it does for turn detection by default."""
+
 Work = Coroutine[Any, Any, None]
 
 
@@ -70,14 +74,15 @@ class CascadeCall:
 
     def __init__(
         self,
-        vad: VoiceActivity,
+        open_vad: Callable[[], VoiceActivity],
         listener: Listener,
         llm: LanguageModel,
         tts: Synthesizer,
         keywords: tuple[str, ...],
         emit: Callable[[Signal], None],
     ) -> None:
-        self._vad = vad
+        self._open_vad = open_vad
+        self._vad = open_vad()
         self._listener = listener
         self._llm = llm
         self._tts = tts
@@ -157,15 +162,26 @@ class CascadeCall:
     def _transcribe(self, item_id: str, audio: tuple[Frame, ...]) -> None:
         if self._open is not None and self._open[0] == item_id:
             utterance, self._open = self._open[1], None
+            reading = self._finish(item_id, utterance)
         else:
-            # Audio that nobody spoke into the call: an item a client made, or a commit in which no speech was noticed.
-            utterance = self._listener.begin(lambda partial: None)
-            for frame in audio:
-                utterance.feed(frame.clip)
-        task = asyncio.create_task(self._finish(item_id, utterance))
+            reading = self._read(item_id, audio)
+        task = asyncio.create_task(reading)
         # Nobody may be waiting for a failure; it was told as a signal.
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._transcripts[item_id] = task
+
+    async def _read(self, item_id: str, audio: tuple[Frame, ...]) -> str:
+        """Audio that nobody spoke into the call: an item a client made, or a commit in which no speech was noticed.
+
+        Where there is no speech there are no words: a recogniser finds some in any noise.
+        """
+        if not await asyncio.to_thread(holds_speech, self._open_vad(), audio):
+            self._emit(TranscriptFinished(item_id, ""))
+            return ""
+        utterance = self._listener.begin(lambda partial: None)
+        for frame in audio:
+            utterance.feed(frame.clip)
+        return await self._finish(item_id, utterance)
 
     async def _finish(self, item_id: str, utterance: Utterance) -> str:
         try:
@@ -205,13 +221,21 @@ class CascadeCall:
         answer.finish()
 
     async def _resolve(self, request: Request, heard: dict[str, str]) -> dict[str, str]:
-        """The words of audio items that are still being transcribed."""
+        """The words of audio items that are still being transcribed.
+
+        An earlier turn that could not be heard has failed already and must not fail this one; the newest one is what is asked.
+        """
         resolved: dict[str, str] = {}
         for item in request.context:
             if not isinstance(item, MessageItem) or item.id in heard or item.id not in self._transcripts:
                 continue
-            if any(isinstance(part, InputAudio) and part.transcript is None for part in item.content):
+            if not any(isinstance(part, InputAudio) and part.transcript is None for part in item.content):
+                continue
+            try:
                 resolved[item.id] = await asyncio.shield(self._transcripts[item.id])
+            except EngineError:
+                if item is request.context[-1]:
+                    raise
         return resolved
 
     # --- speaking -------------------------------------------------------------------------------------------------------
@@ -252,6 +276,17 @@ class CascadeCall:
             log.exception("%s: internal error", stage)
             message = "The server had an error while processing your request."
             self._emit(EngineFailed(generation, stage, "server_error", message))
+
+
+def holds_speech(vad: VoiceActivity, audio: tuple[Frame, ...]) -> bool:
+    """Whether anybody speaks in it. Takes a third of a percent of the audio's length."""
+    for frame in audio:
+        start = frame.start
+        for clip in split(frame.clip):
+            if any(p >= SPEECH for _, p in vad.probabilities(Frame(start, clip))):
+                return True
+            start += clip.ticks
+    return False
 
 
 class _Answer:

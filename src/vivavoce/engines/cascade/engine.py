@@ -85,9 +85,7 @@ class CascadeEngine:
     def open(self, call_id: str, emit: Callable[[Signal], None]) -> EngineCall:
         """Join a call."""
         stages = self._stages
-        return CascadeCall(
-            stages.vad.open(), stages.stt.open(), stages.llm, stages.tts, stages.keywords, emit
-        )
+        return CascadeCall(stages.vad.open, stages.stt.open(), stages.llm, stages.tts, stages.keywords, emit)
 
     async def close(self) -> None:
         """End the workers, close connections."""

@@ -106,8 +106,9 @@ def _message(item: MessageItem, heard: Mapping[str, str]) -> dict[str, Any] | No
             for image in images
         ]
         return {"role": item.role, "content": [{"type": "text", "text": words}, *seen]}
-    # An assistant that was interrupted before its first word said nothing.
-    return {"role": item.role, "content": words} if words or item.role == "user" else None
+    # An assistant that was interrupted before its first word said nothing, and so did a caller in whose sound no word was recognised.
+    typed = any(isinstance(part, InputText) for part in item.content)
+    return {"role": item.role, "content": words} if words or typed else None
 
 
 def _words(item: MessageItem, heard: Mapping[str, str]) -> str:
