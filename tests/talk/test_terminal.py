@@ -1,0 +1,111 @@
+"""A person at a terminal: prompts, live captions, and Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pty
+import re
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.talk.rig import ANSWER, scripted
+from vivavoce.server.embedded import running_server
+
+SRC = str(Path(__file__).resolve().parents[2] / "src")
+STYLE = re.compile(r"\x1b\[[0-9;]*[mK]")
+
+# Ctrl-C is a signal only for the session that a terminal belongs to.
+TAKES_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+class Terminal:
+    """The command on a terminal of its own; a watchdog ends it should it hang."""
+
+    def __init__(self, *arguments: str) -> None:
+        self._fd, device = pty.openpty()
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", TAKES_TERMINAL, sys.executable, "-m", "vivavoce", "talk", *arguments],
+            stdin=device,
+            stdout=device,
+            stderr=device,
+            env={**os.environ, "PYTHONPATH": SRC},
+            start_new_session=True,
+        )
+        os.close(device)
+        self.shown = ""
+        self._watchdog = threading.Timer(30, self.process.kill)
+        self._watchdog.start()
+
+    def type(self, keys: str) -> None:
+        """Press keys."""
+        os.write(self._fd, keys.encode())
+
+    def until(self, text: str) -> None:
+        """Read on until this is shown, colours left out."""
+        start = len(self.shown)
+        while text not in STYLE.sub("", self.shown[start:]):
+            assert self._read(), self.shown
+
+    def end(self) -> int:
+        """Read to the end; returns the exit code."""
+        while self._read():
+            pass
+        code = self.process.wait()
+        self._watchdog.cancel()
+        os.close(self._fd)
+        return code
+
+    def _read(self) -> bool:
+        try:
+            piece = os.read(self._fd, 4096)
+        except OSError:
+            # The other side of a terminal that nobody holds any more.
+            return False
+        self.shown += piece.decode()
+        return bool(piece)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
+async def test_typing_at_a_terminal() -> None:
+    async with running_server(scripted()) as url:
+
+        def at_the_terminal() -> tuple[int, str]:
+            terminal = Terminal("--text", "--url", url)
+            terminal.until("you  ")
+            terminal.type("hello\n")
+            terminal.until(f"agent  {ANSWER}")
+            terminal.until("you  ")
+            terminal.type("\x03")
+            return terminal.end(), terminal.shown
+
+        code, shown = await asyncio.to_thread(at_the_terminal)
+    assert code == 0
+    lines = STYLE.sub("", shown.replace("\r\n", "\n")).split("\n")
+    assert re.fullmatch(rf"agent  {re.escape(ANSWER)}  \d+ ms", lines[2].strip()), lines
+    assert "call ended: " in lines[-2]
+    assert "1 turn, answered after" in lines[-2]
+    assert "Traceback" not in shown
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
+async def test_the_end_of_input_ends_the_call() -> None:
+    async with running_server(scripted()) as url:
+
+        def at_the_terminal() -> tuple[int, str]:
+            terminal = Terminal("--text", "--url", url)
+            terminal.until("you  ")
+            terminal.type("\x04")
+            return terminal.end(), terminal.shown
+
+        code, shown = await asyncio.to_thread(at_the_terminal)
+    assert code == 0
+    assert "call ended: 0 s, 0 turns" in STYLE.sub("", shown)
