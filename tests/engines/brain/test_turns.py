@@ -446,6 +446,9 @@ def test_that_there_is_no_language_model_is_said_once() -> None:
         ("what can you do", "tide"),
         ("how are you", "well"),
         ("never mind", "Okay"),
+        ("yes", "What would you like"),
+        ("no", "All right"),
+        ("uh", ""),
         ("stop", "Okay"),
         ("Say hello in one short sentence.", "Hello"),
     ],
@@ -453,6 +456,7 @@ def test_that_there_is_no_language_model_is_said_once() -> None:
 def test_small_talk(text: str, word: str) -> None:
     got = decide(prompt(user(text), instructions="You are the voice of a marina."))
     assert word in got.text
+    assert bool(word) == bool(got.text)
     assert got.calls == ()
 
 

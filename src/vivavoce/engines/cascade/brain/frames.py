@@ -40,13 +40,13 @@ class Frame:
 
 
 class Requests:
-    """The requests of a conversation. `callable`: whether tools may be called at all."""
+    """The requests of a conversation. `may_call`: whether tools may be called at all."""
 
-    def __init__(self, talk: Conversation, box: Toolbox, callable: bool) -> None:
+    def __init__(self, talk: Conversation, box: Toolbox, may_call: bool) -> None:
         self._talk = talk
         self._box = box
         self._users = talk.user_turns
-        self._callable = callable
+        self._may_call = may_call
         self.context = context_of(talk)
 
     def frame(self) -> Frame:
@@ -100,7 +100,7 @@ class Requests:
         if place < 0:
             return None
         before = self._talk.before(self._users[place].at)
-        if before is None or before.role != "assistant" or not self._callable:
+        if before is None or before.role != "assistant" or not self._may_call:
             return None
         said = before.text.lower()
         found = [

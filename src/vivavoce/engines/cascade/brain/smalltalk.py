@@ -14,6 +14,8 @@ from vivavoce.engines.cascade.brain.words import tokenize, word_set
 _GREETINGS = word_set(
     "hi hello hey hiya greetings howdy morning afternoon evening good there day everyone again"
 )
+_NOISE = word_set("uh um er erm hmm mm ah oh huh the a an and of in to it")
+_AGREES = word_set("yes yeah yep sure ok okay alright no nope please")
 _THANKS = re.compile(r"\b(?:thanks|thank you|thank|cheers|much appreciated|great job|well done)\b")
 _FAREWELL = re.compile(
     r"\b(?:goodbye|good bye|bye|see you|have a (?:good|nice|great|lovely) (?:day|one|evening|night)|talk to you later"
@@ -54,8 +56,12 @@ def reply(words: list[str], talk: Conversation, tools: tuple[Tool, ...]) -> str 
     line = " ".join(words)
     if not words:
         return None
+    if all(word in _NOISE for word in words):
+        return ""  # a breath or a cough, as a recogniser writes them
     if cancels(line):
         return "Okay."
+    if all(word in _AGREES for word in words):
+        return "What would you like me to do?" if words[0] in ("yes", "yeah", "yep", "sure") else "All right."
     if _REPEAT.search(line) and len(words) <= 9:
         return _again(talk)
     if _WHO.search(line) and len(words) <= 10:
