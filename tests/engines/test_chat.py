@@ -408,7 +408,7 @@ async def test_closing_the_iterator_closes_the_connection() -> None:
         model = ChatModel(url, "small")
         stream = model.stream(PROMPT)
         assert await anext(stream) == ModelText("One")
-        await stream.aclose()  # type: ignore[attr-defined]
+        await stream.aclose()
         await asyncio.wait_for(played.gone.wait(), 2)
         await model.close()
 
