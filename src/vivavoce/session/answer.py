@@ -103,7 +103,8 @@ class Answer:
     @property
     def silent_so_far(self) -> bool:
         """Nothing was said and nothing is waiting to be said."""
-        return not self.text_sent and not self._queue and not self._held and self._speaking is None
+        waiting = self._cutter.holds_words or self._queue or self._held
+        return not (self.text_sent or waiting) and self._speaking is None
 
     @property
     def waits_for_a_call(self) -> bool:

@@ -23,6 +23,11 @@ class ClauseCutter:
         self._pending = ""
         self._first = True
 
+    @property
+    def holds_words(self) -> bool:
+        """Text was fed that is not a clause yet."""
+        return bool(self._pending.strip())
+
     def push(self, delta: str) -> list[str]:
         """Take in more text; returns the clauses it completed."""
         self._pending += delta
