@@ -26,6 +26,7 @@ class Pattern:
 
     utterances: PCM16 at 24 kHz, said in turn.
     silence_ms: the silence window the server is asked for.
+    listens_ms: of a longer answer only this much is listened to (once all of it has come).
     end_of_turn: which chunk completes that window. "window": the one that ends `silence_ms` behind the utterance's last chunk;
         right where voice activity ends with the utterance (energy). "reported": the first one that reaches `audio_end_ms` of
         `speech_stopped`, which is where a model that judges windows of its own found the silence complete.
@@ -35,6 +36,7 @@ class Pattern:
     chunk_ms: int = 20
     silence_ms: int = 500
     pause_ms: int = 600
+    listens_ms: int = 60_000
     patience_ms: int = 10_000
     end_of_turn: EndOfTurn = "window"
 
@@ -187,7 +189,7 @@ class Caller:
         turn = self._turn
         assert turn is not None
         turn.done_s, turn.status = now_s, status
-        heard_s = max(now_s, turn.first_audio_s + turn.answer_ms / 1000)
+        heard_s = max(now_s, turn.first_audio_s + min(turn.answer_ms, self._pattern.listens_ms) / 1000)
         self._speaks_at_s = heard_s + self._pattern.pause_ms / 1000
         self._turn = None
 

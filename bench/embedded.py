@@ -16,27 +16,31 @@ from vivavoce.call.ports import Speech
 from vivavoce.protocol.errors import EngineError
 
 HESITATION = "..."
-_HESITATION_MS = 320
 SENTENCES = (
     "hello",
-    "what can you do",
+    "yes please",
     "could you please tell me ... who you are",
-    "thank you very much",
-    "i was wondering ... what you can help me with",
+    "no thank you",
     "good morning",
+    "i would like to know ... what you can do",
 )
-"""Said in turn; at each hesitation the caller is silent long enough for an answer to be prepared, and then goes on."""
+"""Said in turn; at a hesitation the caller is silent long enough for an answer to be prepared, and then goes on."""
+_LISTENS_MS = 2200
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A silence window and the pause at which an answer is prepared (0: never), in milliseconds."""
+    """A silence window, the pause at which an answer is prepared (0: never), and how long callers hesitate; milliseconds.
+
+    What voice activity sees of a hesitation is some 40 ms shorter than it is.
+    """
 
     silence_ms: int
     soft_pause_ms: int
+    hesitation_ms: int
 
 
-SETTINGS = (Setting(500, 200), Setting(500, 0), Setting(200, 100), Setting(200, 0))
+SETTINGS = (Setting(500, 200, 320), Setting(500, 0, 320), Setting(200, 100, 150), Setting(200, 0, 150))
 
 
 @dataclass(frozen=True)
@@ -95,19 +99,27 @@ def _clock(turn: Turn) -> dict[str, int]:
 
 def measure(spell: Spell, conditions: Conditions) -> list[Outcome]:
     """All settings. Raises EngineError or RuntimeError when the models or the voice are not there."""
-    utterances = tuple(asyncio.run(_say(SENTENCES)))
-    return [Outcome(setting, _measure(setting, utterances, spell, conditions)) for setting in SETTINGS]
+    spoken = asyncio.run(_say(SENTENCES))
+    return [Outcome(setting, _measure(setting, spoken, spell, conditions)) for setting in SETTINGS]
 
 
-def _measure(setting: Setting, utterances: Sequence[bytes], spell: Spell, conditions: Conditions) -> Trial:
+def _measure(
+    setting: Setting, spoken: Sequence[Sequence[bytes]], spell: Spell, conditions: Conditions
+) -> Trial:
     variables = {"VIVAVOCE_SESSION__SOFT_PAUSE_MS": str(setting.soft_pause_ms)}
-    pattern = Pattern(tuple(utterances), silence_ms=setting.silence_ms, end_of_turn="reported")
+    hesitation = silence(setting.hesitation_ms)
+    pattern = Pattern(
+        tuple(hesitation.join(parts) for parts in spoken),
+        silence_ms=setting.silence_ms,
+        listens_ms=_LISTENS_MS,
+        end_of_turn="reported",
+    )
     with served("cascade", cores()[0], variables, conditions.first) as server:
         return attempt(server, 1, pattern, spell, conditions, 1)
 
 
-async def _say(sentences: Sequence[str]) -> list[bytes]:
-    """The sentences as this project's own voice says them, hesitations as silence."""
+async def _say(sentences: Sequence[str]) -> list[list[bytes]]:
+    """The sentences as this project's own voice says them, cut where somebody hesitates."""
     try:
         from vivavoce.engines.cascade.tts import open_synthesizer
     except ImportError as missing:
@@ -121,7 +133,7 @@ async def _say(sentences: Sequence[str]) -> list[bytes]:
             for part in sentence.split(HESITATION):
                 speech = Speech(part.strip(), "ash", 1.0, RATE_HZ)
                 parts.append(b"".join([spoken.clip.pcm async for spoken in synthesizer.speak(speech)]))
-            said.append(silence(_HESITATION_MS).join(parts))
+            said.append(parts)
         return said
     finally:
         await synthesizer.close()

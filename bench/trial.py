@@ -32,6 +32,9 @@ class Trial:
     reports: list[Report]
     usages: list[Usage]
 
+    def __add__(self, other: Trial) -> Trial:
+        return Trial(self.reports + other.reports, self.usages + other.usages)
+
     def _median(self, of: Callable[[Report], float]) -> float:
         return middle([of(report) for report in self.reports])
 
@@ -115,7 +118,7 @@ def attempt(
     reports: list[Report] = []
     usages: list[Usage] = []
     again = _VOID_RUNS
-    while len(reports) < (repeats or conditions.repeats):
+    while len(reports) < (conditions.repeats if repeats is None else repeats):
         with on_core(cores()[1], conditions.first):
             meter = Meter(server)
             load = Load(server.socket_url, sessions, spell.counted_s, pattern, spell.warm_up_s)
@@ -152,15 +155,15 @@ def capacity(
 ) -> tuple[int, Trial]:
     """The most sessions that pass, to within `step`, and how they did (median of the condition's runs). 0: none do."""
     sessions = max(step, guess // step * step)
-    one = attempt(server, sessions, pattern, spell, conditions, 1)
-    if passes(one, p99_ms):
-        while passes(attempt(server, sessions + step, pattern, spell, conditions, 1), p99_ms):
-            sessions += step
-    else:
-        sessions -= step
+    best = attempt(server, sessions, pattern, spell, conditions, 1)
+    if passes(best, p99_ms):
+        while passes(more := attempt(server, sessions + step, pattern, spell, conditions, 1), p99_ms):
+            sessions, best = sessions + step, more
     while sessions > 0:
-        trial = attempt(server, sessions, pattern, spell, conditions)
-        if passes(trial, p99_ms):
-            return sessions, trial
+        if passes(best, p99_ms):
+            best = best + attempt(server, sessions, pattern, spell, conditions, conditions.repeats - 1)
+            if passes(best, p99_ms):
+                return sessions, best
         sessions -= step
+        best = attempt(server, sessions, pattern, spell, conditions, 1) if sessions else best
     return 0, Trial([], [])
