@@ -78,12 +78,17 @@ class PocketsphinxTranscriber:
 
 @dataclass(slots=True)
 class SessionLanguage:
-    """A session model in the making or made. `users`: how many calls want it."""
+    """A session model in the making or made. `users`: how many calls want it. `begun`: a recogniser is at it."""
 
     name: str
     users: int = 0
+    begun: bool = False
     packed: bytes | None = None
     building: asyncio.Task[None] | None = None
+
+
+MODELS_KEPT = 16
+"""Session models that no call wants right now and that are kept all the same: the next call is often of the same agent."""
 
 
 class Topics:
@@ -103,19 +108,29 @@ class Topics:
             "keywords": list(hints.keywords),
         }
         name = hashlib.sha256(msgspec.json.encode(topic, order="deterministic")).hexdigest()[:16]
-        language = self._known.setdefault(name, SessionLanguage(name))
+        language = self._known.pop(name, None) or SessionLanguage(name)
+        self._known[name] = language
         language.users += 1
         if language.building is None:
             language.building = asyncio.create_task(self._build(language, topic))
         return language
 
     def leave(self, language: SessionLanguage) -> None:
-        """A call needs it no more."""
+        """A call needs it no more.
+
+        What is being built is finished: a recogniser cannot be called off in the middle, and most sessions change what they
+        are about once, right after they began.
+        """
         language.users -= 1
-        if language.users == 0:
+        if language.users == 0 and not language.begun and language.building is not None:
             self._known.pop(language.name, None)
-            if language.building is not None:
-                language.building.cancel()
+            language.building.cancel()
+        self._forget_unused()
+
+    def _forget_unused(self) -> None:
+        unused = [known for known in self._known.values() if known.users == 0 and known.packed is not None]
+        for language in unused[: max(0, len(unused) - MODELS_KEPT)]:
+            del self._known[language.name]
 
     async def close(self) -> None:
         """Stop building."""
@@ -128,11 +143,14 @@ class Topics:
         """Without it the general model goes on serving, so a failure is told to the operator only."""
         try:
             async with self._turn, await self._pool.acquire(["build", topic], timeout_ms=60_000) as job:
+                language.begun = True
                 async for packed in job:
                     language.packed = packed
         except EngineError as failed:
             log.warning("no language model for this session: %s", failed.message)
-            language.building = None
+            language.building, language.begun = None, False
+            if language.users == 0:
+                self._known.pop(language.name, None)
 
 
 class PocketsphinxListener:
