@@ -22,13 +22,18 @@ from vivavoce.session.signals import Signal
 class Watched(ScriptedEngine):
     """A scripted engine that remembers its life, and may fail to start."""
 
-    def __init__(self, failure: Exception | None = None) -> None:
+    def __init__(self, failure: Exception | None = None, *, hangs: bool = False) -> None:
         super().__init__(ScriptedSettings())
         self.failure = failure
+        self.hangs = hangs
+        self.starting = asyncio.Event()
         self.life: list[str] = []
 
     async def start(self) -> None:
         self.life.append("start")
+        self.starting.set()
+        if self.hangs:
+            await asyncio.Event().wait()
         if self.failure is not None:
             raise self.failure
 
@@ -78,6 +83,7 @@ async def test_an_engine_that_does_not_start_is_one_line(
         async with running_server(scripted()):
             pytest.fail("it runs")
     assert str(caught.value) == "libflite is missing"
+    assert engine.life == ["start", "close"]
     assert not caplog.records
 
 
@@ -96,4 +102,20 @@ async def test_the_engine_is_closed_however_the_block_is_left(
     with pytest.raises(type(failure)):
         async with running_server(scripted()):
             raise failure
+    assert engine.life == ["start", "close"]
+
+
+async def test_giving_up_does_not_wait_for_models_that_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Watched(hangs=True)
+    use(monkeypatch, engine)
+
+    async def serve() -> None:
+        async with running_server(scripted()):
+            pytest.fail("it runs")
+
+    serving = asyncio.create_task(serve())
+    await engine.starting.wait()
+    serving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await serving
     assert engine.life == ["start", "close"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import pty
 import re
@@ -42,6 +43,7 @@ class Terminal:
         )
         os.close(device)
         self.shown = ""
+        self._seen = 0
         self._watchdog = threading.Timer(30, self.process.kill)
         self._watchdog.start()
 
@@ -50,19 +52,28 @@ class Terminal:
         os.write(self._fd, keys.encode())
 
     def until(self, text: str) -> None:
-        """Read on until this is shown, colours left out."""
-        start = len(self.shown)
-        while text not in STYLE.sub("", self.shown[start:]):
+        """Read on until this is shown behind what was waited for before."""
+        while (at := self.plain.find(text, self._seen)) < 0:
             assert self._read(), self.shown
+        self._seen = at + len(text)
+
+    @property
+    def plain(self) -> str:
+        """What was shown, without colours."""
+        return STYLE.sub("", self.shown.replace("\r\n", "\n"))
 
     def end(self) -> int:
         """Read to the end; returns the exit code."""
         while self._read():
             pass
-        code = self.process.wait()
+        return self.process.wait()
+
+    def close(self) -> None:
+        """End the command, if the test has not come to its end."""
         self._watchdog.cancel()
+        self.process.kill()
+        self.process.wait()
         os.close(self._fd)
-        return code
 
     def _read(self) -> bool:
         try:
@@ -79,17 +90,17 @@ async def test_typing_at_a_terminal() -> None:
     async with running_server(scripted()) as url:
 
         def at_the_terminal() -> tuple[int, str]:
-            terminal = Terminal("--text", "--url", url)
-            terminal.until("you  ")
-            terminal.type("hello\n")
-            terminal.until(f"agent  {ANSWER}")
-            terminal.until("you  ")
-            terminal.type("\x03")
-            return terminal.end(), terminal.shown
+            with contextlib.closing(Terminal("--text", "--url", url)) as terminal:
+                terminal.until("you  ")
+                terminal.type("hello\n")
+                terminal.until(f"agent  {ANSWER}")
+                terminal.until("you  ")
+                terminal.type("\x03")
+                return terminal.end(), terminal.plain
 
         code, shown = await asyncio.to_thread(at_the_terminal)
     assert code == 0
-    lines = STYLE.sub("", shown.replace("\r\n", "\n")).split("\n")
+    lines = shown.split("\n")
     assert re.fullmatch(rf"agent  {re.escape(ANSWER)}  \d+ ms", lines[2].strip()), lines
     assert "call ended: " in lines[-2]
     assert "1 turn, answered after" in lines[-2]
@@ -101,11 +112,11 @@ async def test_the_end_of_input_ends_the_call() -> None:
     async with running_server(scripted()) as url:
 
         def at_the_terminal() -> tuple[int, str]:
-            terminal = Terminal("--text", "--url", url)
-            terminal.until("you  ")
-            terminal.type("\x04")
-            return terminal.end(), terminal.shown
+            with contextlib.closing(Terminal("--text", "--url", url)) as terminal:
+                terminal.until("you  ")
+                terminal.type("\x04")
+                return terminal.end(), terminal.plain
 
         code, shown = await asyncio.to_thread(at_the_terminal)
     assert code == 0
-    assert "call ended: 0 s, 0 turns" in STYLE.sub("", shown)
+    assert "call ended: 0 s, 0 turns" in shown

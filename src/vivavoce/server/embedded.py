@@ -24,20 +24,30 @@ class WatchedEngine:
     """An engine whose failure to start is kept: the web server would only log it, as a traceback."""
 
     def __init__(self, engine: Engine) -> None:
-        self.failure: Exception | None = None
+        self.failure: BaseException | None = None
         self.capabilities = engine.capabilities
         self.names = engine.names
         self._engine = engine
+        self._starting: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Start the engine."""
-        try:
-            await self._engine.start()
-        except Exception as error:
-            self.failure = error
-            raise
+        """Start the engine; what a start that failed or was given up has begun is ended."""
+        self._starting = asyncio.create_task(self._engine.start())
+        await asyncio.wait({self._starting})
+        if self._starting.cancelled():
+            self.failure = ServerFailed("the start was given up")
+        else:
+            self.failure = self._starting.exception()
+        if self.failure is not None:
+            await self._engine.close()
+            raise self.failure
         # What answers may be known better now than before.
         self.capabilities, self.names = self._engine.capabilities, self._engine.names
+
+    def give_up(self) -> None:
+        """Nobody waits for the start any more: loading models may take long."""
+        if self._starting is not None:
+            self._starting.cancel()
 
     def open(self, call_id: str, emit: Callable[[Signal], None]) -> EngineCall:
         """Join a call."""
@@ -74,6 +84,7 @@ async def running_server(settings: Settings) -> AsyncIterator[str]:
                 raise ServerFailed(_reason(engine, serving))
             yield listening.result()
         finally:
+            engine.give_up()
             await _stop(server, serving)
 
 
