@@ -78,8 +78,10 @@ class FakeListener:
     words: str = "where is my order"
     fails: bool = False
     begun: list[FakeUtterance] = field(default_factory=list)
+    hints: list[Hints] = field(default_factory=list)
 
-    def configure(self, hints: Hints) -> None: ...
+    def configure(self, hints: Hints) -> None:
+        self.hints.append(hints)
 
     def begin(self, on_partial: Callable[[str], None]) -> FakeUtterance:
         self.begun.append(FakeUtterance(self.words, self.fails))
@@ -204,6 +206,14 @@ async def test_audio_that_nobody_spoke_into_the_call_is_decoded_from_the_item() 
     await bench.settle()
     assert bench.listener.begun[0].fed == 2 * 480
     assert bench.said == [TranscriptFinished("item_1", "where is my order")]
+
+
+async def test_the_words_that_shall_end_a_silence_are_expected_from_then_on() -> None:
+    bench = Bench(listener=FakeListener(words="please stay quiet until i say green light"))
+    bench.call.perform(Listen("item_1", ()))
+    bench.call.perform(Transcribe("item_1", ()))
+    await bench.settle()
+    assert [hints.keywords for hints in bench.listener.hints] == [("green light",)]
 
 
 async def test_sound_without_speech_has_no_words() -> None:

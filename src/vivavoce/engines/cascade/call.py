@@ -10,6 +10,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from typing import Any
 
 from msgspec import UNSET
@@ -30,6 +31,7 @@ from vivavoce.call.ports import (
     Utterance,
     VoiceActivity,
 )
+from vivavoce.engines.cascade.brain.quiet import command
 from vivavoce.engines.cascade.messages import function_tools, newest_words, prompt_of
 from vivavoce.protocol.errors import EngineError
 from vivavoce.protocol.items import InputAudio, MessageItem
@@ -89,6 +91,8 @@ class CascadeCall:
         self._keywords = keywords
         self._emit = emit
         self._hints = Hints()
+        self._awaited: tuple[str, ...] = ()
+        """Words the caller announced: "... until I say back to work". They will be said alone, with nothing around to guess from."""
         self._open: tuple[str, Utterance] | None = None
         self._transcripts: dict[str, asyncio.Task[str]] = {}
         self._work: dict[str, set[asyncio.Task[None]]] = {}
@@ -141,7 +145,7 @@ class CascadeCall:
             wanted.language if isinstance(wanted, Transcription) and wanted.language is not UNSET else "en"
         )
         tools = tuple(tool["function"] for tool in function_tools(tuple(session.tools)))
-        hints = Hints(session.instructions, tools, (*self._keywords, *named), language)
+        hints = Hints(session.instructions, tools, (*self._keywords, *named, *self._awaited), language)
         if hints != self._hints:
             self._hints = hints
             self._listener.configure(hints)
@@ -193,7 +197,16 @@ class CascadeCall:
             utterance.cancel()
             raise
         self._emit(TranscriptFinished(item_id, text))
+        self._expect(text)
         return text
+
+    def _expect(self, text: str) -> None:
+        """A caller who asks for silence may say what will end it: the recogniser should know those words."""
+        quiet = command(text)
+        if quiet is not None and quiet.phrase and quiet.phrase not in self._awaited:
+            self._awaited = (*self._awaited, quiet.phrase)
+            self._hints = replace(self._hints, keywords=(*self._hints.keywords, quiet.phrase))
+            self._listener.configure(self._hints)
 
     # --- thinking -------------------------------------------------------------------------------------------------------
 
