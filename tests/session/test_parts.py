@@ -203,6 +203,13 @@ def test_words_end_where_their_marks_are(position_ms: int, words: str) -> None:
     assert player.words_until("a", ticks(position_ms)) == words
 
 
+def test_a_number_is_heard_whole_or_not_at_all() -> None:
+    player = playback()
+    player.say("a", "It is 21, really.")
+    player.play("a", clip(1000), ((5, ticks(200)), (7, ticks(400)), (8, ticks(600)), (17, ticks(1000))), 0)
+    assert [player.words_until("a", ticks(at)) for at in (300, 450, 700)] == ["It is", "It is", "It is 21"]
+
+
 def test_what_is_whole_keeps_every_word() -> None:
     player = playback()
     player.say("a", "one two. ")

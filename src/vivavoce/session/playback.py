@@ -102,6 +102,9 @@ class Playback:
             # An engine that speaks by itself gives no marks: words are spread evenly over the sound.
             chars = len(track.text) * position // track.sent if track.sent else 0
             chars = len(track.text[:chars].rpartition(" ")[0])
+        # A number is one word with several marks in it: "21" was not heard while only "twenty" was.
+        while 0 < chars < len(track.text) and _in_word(track.text[chars - 1 : chars + 1]):
+            chars -= 1
         return track.text[:chars].rstrip()
 
     def cut(self, item_id: str, position: int) -> None:
@@ -119,3 +122,8 @@ class Playback:
         """The item was deleted."""
         self._tracks.pop(item_id, None)
         self._audio.drop(item_id)
+
+
+def _in_word(around: str) -> bool:
+    """Whether the place between two characters is inside a word. Scripts without spaces mark every word by itself."""
+    return around.isascii() and around.isalnum()
