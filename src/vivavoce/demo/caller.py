@@ -27,13 +27,14 @@ from vivavoce.demo.wire import WireLog
 if TYPE_CHECKING:
     from openai.resources.realtime.realtime import AsyncRealtimeConnection
 
-BEFORE_FIRST_LINE_MS = 500
+BEFORE_FIRST_LINE_MS = 1200
+"""Time of the world, as between a ring and the first word: the server reads its instructions meanwhile."""
 BETWEEN_LINES_MS = 450
 """A caller takes a breath before the next line."""
 CUT_IN_AFTER_MS = 3600
 """How much of the long answer the caller hears before it cuts in."""
 PATIENCE_MS = 8000
-"""Without a sound from the agent for so long, a caller stops waiting for an answer."""
+"""Without a sound from the agent for so long (of the world), a caller stops waiting for an answer."""
 SILENCE_MS = 2200
 """How long the caller listens for words that must not come."""
 LAST_LISTEN_MS = 600
@@ -125,7 +126,7 @@ class Caller:
 
     async def _tell(self) -> None:
         await self._began.wait()
-        await self.clock.sleep(BEFORE_FIRST_LINE_MS)
+        await self.clock.sleep(self.clock.world(BEFORE_FIRST_LINE_MS))
         for line in self.story.lines:
             await self._take(line)
         await self.clock.sleep(LAST_LISTEN_MS)
@@ -159,10 +160,9 @@ class Caller:
 
     async def _wait_for_words_to_cut(self) -> None:
         """Until enough of the long answer was heard; it may never come."""
-        since_ms = self.clock.now_ms()
-        while self.clock.now_ms() < since_ms + PATIENCE_MS:
-            track = self.ear.speaker.playing
-            if track is not None and track.heard_ms >= CUT_IN_AFTER_MS:
+        give_up_ms = self.clock.now_ms() + self.clock.world(PATIENCE_MS)
+        while self.clock.now_ms() < give_up_ms:
+            if self._heard_of_current(CUT_IN_AFTER_MS):
                 return
             await self.clock.sleep(CHUNK_MS)
 
@@ -172,29 +172,30 @@ class Caller:
         What the caller will cut into is not waited for: that line's own waiting does it.
         """
         cut_next = self._next_manner() == "cut in"
-        began_ms = self.clock.now_ms()
-        quiet_since_ms = began_ms
-        while self.clock.now_ms() < began_ms + LONGEST_ANSWER_MS:
+        give_up_ms = self.clock.now_ms() + self.clock.world(LONGEST_ANSWER_MS)
+        quiet_since_ms = self.clock.now_ms()
+        while self.clock.now_ms() < give_up_ms:
             await self.clock.sleep(CHUNK_MS)
-            track = self.ear.speaker.playing
-            if cut_next and track is not None and track.heard_ms >= CUT_IN_AFTER_MS // 2:
+            if cut_next and self._heard_of_current(CUT_IN_AFTER_MS // 2):
                 return
             if not self.ear.idle:
                 quiet_since_ms = self.clock.now_ms()
-            elif self.ear.answers() or self.clock.now_ms() > quiet_since_ms + PATIENCE_MS:
+            elif self.ear.answers() or self.clock.now_ms() > quiet_since_ms + self.clock.world(PATIENCE_MS):
                 return
 
     async def _listen_for_silence(self) -> None:
         """Long enough to be sure; an acknowledgement that comes all the same is heard out."""
+        give_up_ms = self.clock.now_ms() + self.clock.world(LONGEST_ANSWER_MS)
         quiet_since_ms = self.clock.now_ms()
-        began_ms = quiet_since_ms
-        while (
-            self.clock.now_ms() < quiet_since_ms + SILENCE_MS
-            and self.clock.now_ms() < began_ms + LONGEST_ANSWER_MS
-        ):
+        while self.clock.now_ms() < min(give_up_ms, quiet_since_ms + SILENCE_MS):
             await self.clock.sleep(CHUNK_MS)
-            if not self.ear.idle and not self.ear.waits_for_turn:
+            if not self.ear.idle:
                 quiet_since_ms = self.clock.now_ms()
+
+    def _heard_of_current(self, least_ms: int) -> bool:
+        """Whether so much of what is being played was heard."""
+        track = self.ear.speaker.playing
+        return track is not None and track.heard_ms >= least_ms
 
     def _next_manner(self) -> str | None:
         keys = [line.key for line in self.story.lines]

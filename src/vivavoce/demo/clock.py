@@ -21,6 +21,10 @@ class CallClock:
         """Media time, in whole milliseconds."""
         return int((self._loop.time() - self._began) * 1000 * self.speed)
 
+    def world(self, real_ms: int) -> int:
+        """The media time in which so much time of the world passes: for waiting on somebody who does not live faster."""
+        return int(real_ms * self.speed)
+
     async def until(self, at_ms: int) -> None:
         """Wait for a moment; yields to others once when it has passed already."""
         due = self._began + at_ms / 1000 / self.speed

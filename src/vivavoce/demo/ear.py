@@ -42,11 +42,6 @@ class Ear:
         self._line_began_ms = at_ms
 
     @property
-    def waits_for_turn(self) -> bool:
-        """The server has noticed the caller speaking and has not taken its own turn yet."""
-        return self._turn_open
-
-    @property
     def responding(self) -> bool:
         """A response is live, or its tools are running."""
         return self._desk.busy or any(run.done_ms is None for run in self.responses.values())
