@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 
 import httpx
@@ -11,6 +12,7 @@ import websockets
 from openai import AsyncOpenAI, AuthenticationError
 
 from tests.server.rig import ANSWER, Talk, openai_client, raw_client, refused, server, socket_url
+from vivavoce.server.app import PAGE
 
 
 async def get(url: str, **headers: str) -> httpx.Response:
@@ -160,3 +162,16 @@ async def test_not_ready_says_why(tmp_path: Path) -> None:
         assert answer.status_code == 503
         assert answer.json()["status"] == "failed"
         assert answer.json()["reason"].startswith("a typed turn ended with")
+
+
+async def test_the_page_and_its_files_and_nothing_else(tmp_path: Path) -> None:
+    async with server(tmp_path) as url:
+        page = await get(f"{url}/")
+        assert "default-src 'self'" in page.headers["content-security-policy"]
+        names = [path.name for path in PAGE.iterdir() if path.is_file()]
+        assert "index.html" in names
+        for name in names:
+            assert (await get(f"{url}/page/{name}")).content == (PAGE / name).read_bytes()
+        for name in ("nothing.js", "%2e%2e", "..%2fapp.py", "%2e%2e%2fapp.py", "index.html%00"):
+            with contextlib.suppress(httpx.InvalidURL):
+                assert (await get(f"{url}/page/{name}")).status_code == 404, name

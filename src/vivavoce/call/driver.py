@@ -191,8 +191,6 @@ class Call:
 
     def _run(self) -> None:
         """Apply what is in the inbox, unless a long piece of audio asks to let others have their turn."""
-        if self._running:
-            return
         self._running = True
         more = False
         try:
