@@ -14,6 +14,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from vivavoce.engines.cascade.stt.shapes import is_place
+
 START = "<s>"
 END = "</s>"
 
@@ -79,8 +81,11 @@ def write_arpa(counts: Trigrams, background: Background, members: Members, smoot
     lines = _Lines(members)
     unigrams = _unigrams(counts, background.unigrams, members, smoothing.background)
     bigrams, singles = _bigrams(counts, background, unigrams, smoothing)
-    pairs: dict[Context, float] = {
-        h: _newness(f, smoothing.newness) for h, f in counts.followers.items() if len(h) == 2
+    pairs = {
+        context: _newness(followers, smoothing.newness)
+        for context, followers in counts.followers.items()
+        # A place of an identifier says all there is to know about what follows.
+        if len(context) == 2 and not is_place(context[1])
     }
     for token, probability in unigrams.items():
         lines.add((token,), probability, singles.get(token, 1.0))
@@ -108,7 +113,7 @@ def _bigrams(
     own = {context[0]: followers for context, followers in counts.followers.items() if len(context) == 1}
     for token in {**own, **background.followers}:
         seen = own.get(token, {})
-        said = smoothing.pairs * background.unigrams.get(token, 0.0) if token in background.followers else 0.0
+        said = _general_text(token, sum(seen.values()), background, smoothing.pairs)
         total = sum(seen.values()) + said + len(seen) * smoothing.newness
         general = background.followers.get(token, {})
         explicit = {
@@ -122,6 +127,15 @@ def _bigrams(
         for follower, probability in explicit.items():
             bigrams[(token, follower)] = probability + left[token] * unigrams[follower]
     return bigrams, left
+
+
+def _general_text(token: str, seen: float, background: Background, pairs: float) -> float:
+    """How often the general model's text would have held a token; a twentieth of the session's own
+    count at least.
+    """
+    if token not in background.followers:
+        return 0.0
+    return max(pairs * background.unigrams.get(token, 0.0), 0.05 * seen)
 
 
 def _newness(followers: Mapping[str, float], newness: float) -> float:

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 
 import pocketsphinx
 
-from vivavoce.engines.cascade.stt.session_model import LETTER_MARK, SessionModel, letter_words
-from vivavoce.engines.cascade.stt.spelling import SPOKEN_DIGITS, TEEN_WORDS, TENS_WORDS
+from vivavoce.engines.cascade.stt.session_model import SessionModel
+from vivavoce.engines.cascade.stt.shapes import pronunciations, written
+from vivavoce.engines.cascade.stt.spelling import DIGIT, SPOKEN_DIGITS, TEEN_WORDS, TENS_WORDS
 
 RATE_HZ = 16_000
 
@@ -30,6 +31,9 @@ _LIKELIER = 2.0
 """A follower counts when it is this much likelier after its word than anywhere."""
 
 _CLASS_WORDS = frozenset((*SPOKEN_DIGITS, *TEEN_WORDS, *TENS_WORDS))
+
+_TYPICAL_DIGITS = ("three", "four", "five", "seven", "eight", "nine")
+"""Digits that are little else."""
 
 TYPICAL_MEAN = (52.0, 0.5, 3.0, 14.5, -6.0, 2.4, -1.5, -4.7, -2.9, -1.8, 2.5, 0.3, 1.4)
 """The cepstral mean of ordinary speech at an ordinary level: halfway between recorded readers and synthetic
@@ -83,6 +87,15 @@ class GeneralWords:
                 if probability > _LIKELIER * self._all[word]:
                     likely[word] = probability
             found[before] = likely
+        found[DIGIT] = self._after_digits(chosen)
+        return found
+
+    def _after_digits(self, words: Iterable[str]) -> dict[str, float]:
+        found = {}
+        for word in words:
+            each = [self._exp(self._model.prob([word, digit])) for digit in _TYPICAL_DIGITS]
+            if sum(each) / len(each) > _LIKELIER * self._all[word]:
+                found[word] = sum(each) / len(each)
         return found
 
     def phones(self, word: str) -> str | None:
@@ -112,7 +125,8 @@ class Recogniser:
     def __init__(self) -> None:
         self._general = _decoder(pocketsphinx.get_model_path("en-us/en-us.lm.bin"))
         self._session = _decoder(None)
-        for word, phones in letter_words():
+        digits = {word: _ways(self._general, word) for word in SPOKEN_DIGITS}
+        for word, phones in pronunciations(digits):
             self._add_word(word, phones)
         self._speaking: list[pocketsphinx.Decoder] = []
         self.words = GeneralWords(self._general)
@@ -202,6 +216,12 @@ class Recogniser:
         return mean
 
 
+def _ways(decoder: pocketsphinx.Decoder, word: str) -> list[str]:
+    """All pronunciations of a word in the dictionary."""
+    names = (word, *(f"{word}({number})" for number in range(2, 6)))
+    return [phones for name in names if (phones := decoder.lookup_word(name)) is not None]
+
+
 def _mean_text(values: Iterable[float]) -> str:
     return ",".join(f"{value:.4f}" for value in values)
 
@@ -210,7 +230,8 @@ def _reading(decoder: pocketsphinx.Decoder) -> Reading:
     hypothesis = decoder.hyp()
     if hypothesis is None or not hypothesis.hypstr:
         return Reading()
-    return Reading(hypothesis.hypstr.replace(LETTER_MARK, ""), hypothesis.best_score)
+    text = " ".join(written(word) for word in hypothesis.hypstr.split())
+    return Reading(text, hypothesis.best_score)
 
 
 @contextlib.contextmanager

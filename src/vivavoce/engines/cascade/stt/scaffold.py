@@ -62,7 +62,9 @@ when's D {n}|when will D {n} be here|how is D {n}|is there D {n}|are there D {n}
 what's on D {n}|what is in D {n}|what do i have on D {n}|what does D {n} say|have a look at D {n}|
 what is next on D {n}|what's new in D {n}|in D {n}|on D {n}|from D {n}|to D {n}|for D {n}|with D {n}|
 of D {n}|about D {n}|can you update D {n}|update D {n}|change D {n}|cancel D {n}|i want to cancel D {n}|
-i want to change D {n}|i want to return D {n}
+i want to change D {n}|i want to return D {n}|can i get D {n}|could i get D {n}|can i have D {n}|
+could i have D {n}|may i have D {n}|i'll have D {n}|i'll take D {n}|let me have D {n}|D {n} today|
+D {n} tomorrow|D {n} now|D {n} for me|D {n} again|is D {n} ready|has D {n} arrived|did D {n} go through
 """)
 """{n} is what a tool is about: "order status". D stands for a determiner or none."""
 
@@ -79,9 +81,22 @@ that is {c}|that's {c}|{c}|{c} please|yes {c}|no {c}|the number is {c}|my number
 of D {n} {c}|about D {n} {c}|is D {n} {c}|with D {n} {c}|on D {n} {c}|where is D {n} {c}|
 what is D {n} {c}|check D {n} {c}|look up D {n} {c}|find D {n} {c}|cancel D {n} {c}|return D {n} {c}|
 change D {n} {c}|when will D {n} {c} arrive|has D {n} {c} been sent|is D {n} {c} ready|
-i am calling about D {n} {c}|i have a question about D {n} {c}
+i am calling about D {n} {c}|i have a question about D {n} {c}|D {n} {c} today|D {n} {c} for me|
+D {n} {c} and|{c} and|{c} for me|{c} i think|{c} thank you|{c} thanks
 """)
 """{c} is a spelled identifier, {n} what it identifies: "order"."""
+
+NUMBERS = (
+    (DIGIT,), (TENS,), (TENS, DIGIT), (DIGIT, DIGIT), (DIGIT, TENS), (DIGIT, TENS, DIGIT), (DIGIT, DIGIT, DIGIT),
+    (DIGIT, "hundred"), (DIGIT, "hundred", TENS), (DIGIT, "hundred", "and", TENS), (DIGIT, "thousand"),
+)  # fmt: skip
+"""Whole numbers as they are said."""
+
+COUNTED = _phrases("""
+{n} {c}|{n} {c} please|{c} {n}|the {n} is {c}|in {n} {c}|to {n} {c}|for {n} {c}|from {n} {c}|at {n} {c}|
+number {c}|it is {c}|it's {c}|{n} number {c}|make it {c}
+""")
+"""{c} is a number, {n} what it counts or names: "room"."""
 
 NAMED = _phrases("""
 {w}|{w} please|about {w}|for {w}|with {w}|from {w}|to {w}|at {w}|of {w}|in {w}|and {w}|is {w}|it is {w}|

@@ -5,34 +5,26 @@ its language model and the pronunciations it needs, ready to be loaded by any re
 
 from __future__ import annotations
 
-import string
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import msgspec
 
 from vivavoce.engines.cascade.stt.language_model import Background, Members, Smoothing, Trigrams, write_arpa
-from vivavoce.engines.cascade.stt.phrases import Matter, matter_of, phrases_of
-from vivavoce.engines.cascade.stt.pronunciation import LETTER_PHONES, pronounce, spell_out
+from vivavoce.engines.cascade.stt.matter import Matter, matter_of
+from vivavoce.engines.cascade.stt.phrases import phrases_of
+from vivavoce.engines.cascade.stt.pronunciation import pronounce, spell_out
+from vivavoce.engines.cascade.stt.shapes import members
 from vivavoce.engines.cascade.stt.spelling import (
     DIGIT,
     DIGIT_WORDS,
-    LETTER,
     TEEN_WORDS,
     TENS,
     TENS_WORDS,
     is_acronym,
 )
-
-LETTER_MARK = "_"
-"""Stands before a spelled letter in the model, to tell the letter A from the article; never in a
-transcript.
-"""
-
-# How a letter is said, besides its name in the table: who reads "A" out of a sentence often says the article.
-_MORE_LETTER_PHONES = {"a": ("AH",), "z": ("Z EH D",), "w": ("D AH B Y UW",)}
 
 _CODE_LETTER_BOOST = 5.0
 """How much likelier than an average letter those are that begin the session's own examples of identifiers."""
@@ -45,7 +37,10 @@ class GeneralModel(Protocol):
         """Probabilities of the commonest words, commonest first."""
 
     def followers(self, words: Iterable[str]) -> Mapping[str, Mapping[str, float]]:
-        """For each of `words` that is known, which of the others likely follow it."""
+        """For each of `words` that is known, common words, and the class DIGIT:
+
+        which of them likely follow.
+        """
 
     def phones(self, word: str) -> str | None:
         """The dictionary's pronunciation."""
@@ -82,11 +77,13 @@ def build(topic: Topic, general: GeneralModel, smoothing: Smoothing | None = Non
     """Make the model of a session: 0.2 to 0.5 s of computing."""
     matter = matter_of(topic.instructions, topic.tools, topic.keywords)
     counts = Trigrams.of(phrases_of(matter, topic.instructions))
-    members = _members(matter)
-    own = [word for word in counts.words() if word not in members and word != "</s>"]
+    classes = _members(matter)
+    own = [word for word in counts.words() if word not in classes and word != "</s>"]
     unigrams = general.unigrams()
-    background = Background(unigrams, general.followers(own))
-    arpa = write_arpa(counts, background, members, smoothing or Smoothing())
+    followers = dict(general.followers(own))
+    for place in counts.words().intersection(classes):
+        followers[place] = followers.get(DIGIT, {})
+    arpa = write_arpa(counts, Background(unigrams, followers), classes, smoothing or Smoothing())
     acronyms = _acronyms(topic)
     words = [
         (
@@ -99,30 +96,16 @@ def build(topic: Topic, general: GeneralModel, smoothing: Smoothing | None = Non
     return SessionModel(arpa, words)
 
 
-def letter_words() -> list[tuple[str, str]]:
-    """The spelled letters with their phones, for every dictionary that reads session models."""
-    names = [(LETTER_MARK + letter, phones) for letter, phones in LETTER_PHONES.items()]
-    return names + [
-        (LETTER_MARK + letter, more) for letter, ways in _MORE_LETTER_PHONES.items() for more in ways
-    ]
-
-
 def _members(matter: Matter) -> Members:
-    firsts = [code[0].lower() for code in matter.examples if code[0].isalpha()]
-    letters = dict.fromkeys(string.ascii_lowercase, 1.0)
-    for first in firsts:
-        letters[first] += _CODE_LETTER_BOOST / len(firsts)
-    digits = {**dict.fromkeys(DIGIT_WORDS, 1.0), "oh": 0.6}
     return {
-        LETTER: _shares({LETTER_MARK + letter: weight for letter, weight in letters.items()}),
-        DIGIT: _shares(digits),
-        TENS: _shares(dict.fromkeys((*TEEN_WORDS, *TENS_WORDS), 1.0)),
+        DIGIT: _even((*DIGIT_WORDS, "oh")),
+        TENS: _even((*TEEN_WORDS, *TENS_WORDS)),
+        **members(matter.examples, _CODE_LETTER_BOOST),
     }
 
 
-def _shares(weights: Mapping[str, float]) -> dict[str, float]:
-    total = sum(weights.values())
-    return {word: weight / total for word, weight in weights.items()}
+def _even(words: Sequence[str]) -> dict[str, float]:
+    return {word: 1 / len(words) for word in words}
 
 
 def _acronyms(topic: Topic) -> set[str]:

@@ -1,8 +1,8 @@
 """From written to spoken words: what a caller would say for a text, token by token.
 
-Tokens are lower-case dictionary words, and three classes: LETTER and DIGIT stand for any spelled letter and
-any spoken digit,
-TENS for ten to ninety and the teens. Identifiers (`A1001`, `order_id`) and numbers are taken apart.
+Tokens are lower-case dictionary words, and classes: DIGIT stands for any spoken digit, TENS for ten to ninety
+and the
+teens. Identifiers (`A1001`), names (`order_id`) and numbers are taken apart.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-LETTER = "<letter>"
 DIGIT = "<digit>"
 TENS = "<tens>"
 
@@ -38,19 +37,9 @@ def class_of(word: str) -> str:
     return _CLASS_OF.get(word, word)
 
 
-def is_code(word: str) -> bool:
-    """Whether a written word is an identifier such as A1001: letters and digits in one."""
-    return _CODE.fullmatch(word) is not None
-
-
 def codes(text: str) -> list[str]:
     """The identifiers that stand in a text, as written."""
     return _CODE.findall(text)
-
-
-def spell_code(code: str) -> list[str]:
-    """How an identifier is spelled out, as classes: `A1001` is LETTER and four DIGIT."""
-    return [DIGIT if sign.isdigit() else LETTER for sign in code if sign.isalnum()]
 
 
 def identifier_words(name: str) -> list[str]:
@@ -80,9 +69,14 @@ def spoken(text: str) -> list[str]:
     end = 0
     for code in _CODE.finditer(text):
         tokens += _plain(text[end : code.start()])
-        tokens += spell_code(code.group())
+        tokens += _spelled(code.group())
         end = code.end()
     return tokens + _plain(text[end:])
+
+
+def _spelled(code: str) -> list[str]:
+    """An identifier in running text, sign by sign; letters by the names the dictionary has for them."""
+    return [DIGIT if sign.isdigit() else sign.lower() for sign in code if sign.isalnum()]
 
 
 def _plain(text: str) -> list[str]:
