@@ -40,7 +40,7 @@ class Setting:
     hesitation_ms: int
 
 
-SETTINGS = (Setting(500, 200, 320), Setting(500, 0, 320), Setting(200, 100, 150), Setting(200, 0, 150))
+SETTINGS = (Setting(500, 200, 320), Setting(500, 0, 320), Setting(200, 100, 60), Setting(200, 0, 60))
 
 
 @dataclass(frozen=True)

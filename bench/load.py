@@ -150,6 +150,7 @@ def run(load: Load, at_end: Callable[[], None] | None = None) -> Report:
             lines.append(_Line(Caller(load.pattern, number), connection, rest))
             poll.register(connection.fileno(), select.EPOLLIN)
         _set_up(lines, load.pattern)
+        _ = load.pattern.spoken, load.pattern.silent  # Made once, and not while the first chunk is due.
         gc.collect()
         gc.disable()  # A collection among hundreds of callers is long enough to be seen in the figures.
         try:

@@ -155,7 +155,7 @@ def _latency(
     ]
     if search:
         step = 25 if chunk_ms == 20 else 100
-        guess = int(SESSIONS * 0.85 / max(0.05, trial.core_share))
+        guess = int(SESSIONS * 1.1 / max(0.05, trial.core_share))
         most, best = capacity(server, pattern(vad, chunk_ms), lengths.search, conditions, guess, step, P99_MS)
         rows.append(_row(vad, chunk_ms, f"{most} (most)", best))
     return trial
