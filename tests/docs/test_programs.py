@@ -176,6 +176,19 @@ def test_a_shell_line_does_what_it_says(page: str, line: str, server: Server, tm
             pytest.fail(f"{page}: nothing runs {line!r}")
 
 
+def test_a_recording_is_a_way_to_talk(server: Server, tmp_path: Path) -> None:
+    (line,) = re.findall(r"`vivavoce (talk --in question.wav --out call.wav)`", read("README.md"))
+    write_question(tmp_path)
+    here = line.replace("question.wav", str(tmp_path / "question.wav")).replace(
+        "call.wav", str(tmp_path / "call.wav")
+    )
+    assert talk(f".venv/bin/vivavoce {here} --url http://{server.address}", tmp_path).strip()
+    sound, _ = soundfile.read(tmp_path / "call.wav")
+    # Stereo: the caller's question left, the agent's answer right.
+    assert sound.shape[1] == 2
+    assert abs(sound).max(axis=0).min() > 0.05
+
+
 def talk(line: str, folder: Path) -> str:
     """What a `vivavoce talk` line of a page prints, run by the interpreter of the tests."""
     command = line.replace(".venv/bin/vivavoce", f"{sys.executable} -m vivavoce")
