@@ -117,6 +117,15 @@ def test_the_oldest_item_loses_its_audio_first() -> None:
     assert audio.recall("c") is not None
 
 
+def test_one_large_item_may_cost_several_small_ones_their_audio() -> None:
+    second = len(clip(1000).pcm)
+    audio = ItemAudio(item_s=60, call_bytes=3 * second)
+    for name in ("a", "b", "c"):
+        audio.add(name, [clip(1000)])
+    audio.add("d", [clip(2000)])
+    assert [name for name in "abcd" if audio.recall(name) is not None] == ["c", "d"]
+
+
 def test_an_item_larger_than_the_call_may_hold_is_not_kept() -> None:
     audio = ItemAudio(item_s=60, call_bytes=100)
     audio.add("a", [clip(1000)])

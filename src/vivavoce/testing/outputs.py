@@ -169,6 +169,7 @@ def _request(request: Request) -> dict[str, Any]:
         "context": [described(item) for item in request.context],
         "tools": [tool.name for tool in request.tools],
         "tool_choice": choice if isinstance(choice, str) else choice.name,
+        "parallel_tool_calls": request.parallel_tool_calls,
         "max_output_tokens": request.max_output_tokens,
         "speaks": request.speaks,
         "voice": request.voice,
