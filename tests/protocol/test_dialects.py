@@ -7,6 +7,7 @@ import pydantic
 import pytest
 from openai.types.beta import realtime as sdk_beta
 from pydantic import TypeAdapter
+
 from tests.protocol.samples import (
     FULL_SESSION,
     PLAIN_SESSION,
@@ -14,7 +15,6 @@ from tests.protocol.samples import (
     TRANSCRIPTION_SESSION,
     server_events,
 )
-
 from vivavoce.protocol import client_events as ce
 from vivavoce.protocol import server_events as ev
 from vivavoce.protocol.decode import decode_client_event

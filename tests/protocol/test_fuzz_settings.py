@@ -6,9 +6,9 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from tests.protocol.samples import FULL_SESSION, MANUAL_SESSION, PLAIN_SESSION
 from tests.protocol.test_bad_events import JSON_VALUES, places
-
 from vivavoce.protocol import client_events as ce
 from vivavoce.protocol.dialects import BETA, GA, Dialect
 from vivavoce.protocol.encode import encode_server_event

@@ -8,8 +8,8 @@ import pydantic
 import pytest
 from openai.types import realtime as sdk
 from pydantic import TypeAdapter
-from tests.protocol.samples import FULL_SESSION, ITEMS, PLAIN_SESSION, server_events
 
+from tests.protocol.samples import FULL_SESSION, ITEMS, PLAIN_SESSION, server_events
 from vivavoce.protocol.encode import encode_server_event, to_plain
 from vivavoce.protocol.server_events import SERVER_EVENT_TYPES, ServerEvent, SessionUpdated, event_type
 
