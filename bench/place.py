@@ -16,7 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
-_READY_S = 5.0
+_READY_S = 3.0
 _ADDRESS = re.compile(r"http://\S+:\d+")
 
 
