@@ -27,7 +27,7 @@ from vivavoce.demo.wire import WireLog
 if TYPE_CHECKING:
     from openai.resources.realtime.realtime import AsyncRealtimeConnection
 
-BEFORE_FIRST_LINE_MS = 1200
+BEFORE_FIRST_LINE_MS = 1800
 """Time of the world, as between a ring and the first word: the server reads its instructions meanwhile."""
 BETWEEN_LINES_MS = 450
 """A caller takes a breath before the next line."""

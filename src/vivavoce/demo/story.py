@@ -105,10 +105,10 @@ def _lines(
             "both", both.format(**names), again=f"Check my calendar, and look up {cast.account} in the CRM."
         ),
         Line("policy", policy.format(**names), again="Explain the return policy, please."),
-        Line("cut in", cut_in.format(**names), "cut in"),
+        Line("cut in", cut_in.format(**names), "cut in", again="How long does a refund take?"),
         Line("hush", hush.format(**names), "hush"),
         Line("aside", aside.format(**names), "aside"),
-        Line("wake", WAKE.capitalize() + "."),
+        Line("wake", WAKE.capitalize() + ".", again=f"I said, {WAKE}."),
         Line("bye", bye.format(**names)),
     )
 

@@ -80,7 +80,7 @@ def line_is_lost(line: Line, cast: Cast, runs: Sequence[ToolRun], answer: str) -
     wanted = calls_wanted(line, cast)
     if wanted:
         return not all(call.made_in(runs) for call in wanted)
-    return not says(answer, spoken_wanted(line, cast)[:1])
+    return not answer or not says(answer, spoken_wanted(line, cast)[:1])
 
 
 # --- the end of the call --------------------------------------------------------------------------------------------------
