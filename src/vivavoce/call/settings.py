@@ -163,7 +163,7 @@ def _read_file(path: Path | None) -> dict[str, Any]:
         return {}
     try:
         return tomllib.loads(chosen.read_text("utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:  # ValueError: not UTF-8, not TOML
         raise SettingsError(f"{chosen}: {error}") from None
 
 

@@ -91,6 +91,7 @@ def _add_routes(app: FastAPI, settings: Settings, readiness: Readiness) -> None:
             settings.auth.keys,
             bearer(request.headers.get("authorization"), ()),
             request.headers.get("origin"),
+            request.headers.get("host"),
         )
         return JSONResponse(refusal.body(), refusal.status) if refusal else None
 

@@ -42,18 +42,28 @@ def bearer(authorization: str | None, subprotocols: Sequence[str]) -> str | None
     return None
 
 
-def check(keys: Sequence[str], key: str | None, origin: str | None) -> Refusal | None:
-    """None when the client may come in.
+def check(keys: Sequence[str], key: str | None, origin: str | None, host: str | None) -> Refusal | None:
+    """None when the client may come in. `host` is what the request was addressed to.
 
     Without configured keys any bearer will do, since only this machine can connect; but then a page of some other site, open in a
     browser on this machine, must not be able to (cross-site WebSocket hijacking), so foreign origins are refused.
     """
-    if origin is not None and not _is_local_page(origin):
+    # With keys the server's own page may be open anywhere; without, an address that somebody's name server gave out is not proof enough.
+    own_page = bool(keys) and host is not None and _place(origin) == host.lower()
+    if origin is not None and not own_page and not _is_local_page(origin):
         return Refusal(403, "origin_not_allowed", f"Pages of {origin} may not connect to this server.")
     if keys and not any(hmac.compare_digest(known.encode(), (key or "").encode()) for known in keys):
         message = "Incorrect API key provided." if key else "You didn't provide an API key."
         return Refusal(401, "invalid_api_key", message)
     return None
+
+
+def _place(origin: str | None) -> str | None:
+    """Host and port of an origin, as a Host header has them."""
+    try:
+        return urlsplit(origin or "").netloc.lower() or None
+    except ValueError:
+        return None
 
 
 def _is_local_page(origin: str) -> bool:

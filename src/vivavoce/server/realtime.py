@@ -28,7 +28,9 @@ class RealtimeEndpoint:
         offered: list[str] = list(scope.get("subprotocols") or [])
         query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
         key = bearer(headers.get("authorization"), offered)
-        refusal = check(self._calls.settings.auth.keys, key, headers.get("origin")) or unsupported(query)
+        refusal = check(
+            self._calls.settings.auth.keys, key, headers.get("origin"), headers.get("host")
+        ) or unsupported(query)
         if refusal is not None:
             await refuse(send, refusal)
             return
