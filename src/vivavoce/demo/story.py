@@ -140,11 +140,11 @@ _WORDINGS = (
         "I need a minute. Please stay silent until I say {wake}.",
     ),
     (
-        "The order can go to the front desk. Somebody will pick it up.",
+        "The order can go to the front desk.",
         "Yes, put the calendar on the table. I will look at it later.",
         "No, I have not seen the refund yet. Let us check that tomorrow.",
     ),
-    ("Thank you, that is all. Goodbye.", "Great, thanks a lot. Goodbye.", "Thank you very much. Bye bye."),
+    ("Thank you very much. Goodbye.", "Great, thanks a lot. Goodbye.", "Thank you very much. Bye bye."),
 )
 
 _VOICES = (
