@@ -26,7 +26,11 @@ SHARES = {"talk": 0.16, "tools": 0.38, "codes": 0.24, "numbers": 0.04, "names": 
 def phrases_of(matter: Matter, instructions: str) -> Iterator[Phrase]:
     """The phrases of a session."""
     sources: dict[str, list[Phrase]] = {
-        "talk": [(1.0, phrase) for phrase in scaffold.TALK] + [(0.5, amount) for amount in scaffold.AMOUNTS],
+        "talk": [
+            *((1.0, phrase) for phrase in scaffold.TALK),
+            *((6.0, phrase) for phrase in scaffold.ANSWERS),
+            *((0.5, amount) for amount in scaffold.AMOUNTS),
+        ],
         "tools": [*_about(matter.nouns), *_do(matter.actions)],
         "codes": list(_coded(matter)),
         "numbers": [(1.0, said) for noun in matter.counted for said in _counted(noun)],

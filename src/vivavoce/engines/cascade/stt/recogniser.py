@@ -18,8 +18,7 @@ import pocketsphinx
 from vivavoce.engines.cascade.stt.session_model import SessionModel
 from vivavoce.engines.cascade.stt.shapes import pronunciations, written
 from vivavoce.engines.cascade.stt.spelling import DIGIT, SPOKEN_DIGITS, TEEN_WORDS, TENS_WORDS
-
-RATE_HZ = 16_000
+from vivavoce.engines.cascade.stt.voicing import Voice
 
 # fwdflat off: it costs 120 ms at the end of an utterance and wins nothing. The two caps bound the work per
 # frame.
@@ -42,6 +41,9 @@ decoder's own start value is that of quieter audio, and a wrong start costs half
 
 _MEAN_FRAMES = 50
 """How many frames of speech the typical mean counts for against what is measured."""
+
+_LONGEST_FRAMES, _LONGEST_FRAMES_PER_PHONE = 60, 12
+"""Nobody says a word longer than this, in frames of 10 ms: 0.84 s for "so", 1.2 s for "Tuesday"."""
 
 _DECODER_FRAMES = 500
 """How many frames the decoder lets a mean count for that was set from outside (CMN_WIN)."""
@@ -129,6 +131,7 @@ class Recogniser:
         for word, phones in pronunciations(digits):
             self._add_word(word, phones)
         self._speaking: list[pocketsphinx.Decoder] = []
+        self._voice = Voice()
         self.words = GeneralWords(self._general)
 
     # --- session models ---------------------------------------------------------------------------
@@ -158,6 +161,7 @@ class Recogniser:
 
     def begin(self, model: str | None, mean: str) -> None:
         """Start an utterance with a loaded session model, or None, and a cepstral mean."""
+        self._voice = Voice()
         self._speaking = [self._general]
         if model is not None:
             self._session.activate_search(model)
@@ -167,12 +171,15 @@ class Recogniser:
             decoder.start_utt()
 
     def hear(self, pcm: bytes) -> None:
-        """More 16 kHz PCM."""
+        """More 16 kHz PCM, at least one sample."""
+        self._voice.hear(pcm)
         for decoder in self._speaking:
             decoder.process_raw(pcm)
 
     def reading(self) -> Reading:
-        """The better of what the decoders believe so far."""
+        """The better of what the decoders believe so far; nothing where there is no voice."""
+        if not self._voice.heard:
+            return Reading()
         return max((_reading(decoder) for decoder in self._speaking), key=lambda reading: reading.score)
 
     def end(self) -> Reading:
@@ -193,6 +200,8 @@ class Recogniser:
 
         Not during an utterance.
         """
+        if not pcm:
+            return _mean_text(TYPICAL_MEAN)
         # The decoder only tells the mean after mixing in 500 frames of the one it started from, and
         # not how many
         # frames it counted (silence of zeros is left out). Two runs of the front end with different
@@ -230,8 +239,20 @@ def _reading(decoder: pocketsphinx.Decoder) -> Reading:
     hypothesis = decoder.hyp()
     if hypothesis is None or not hypothesis.hypstr:
         return Reading()
-    text = " ".join(written(word) for word in hypothesis.hypstr.split())
-    return Reading(text, hypothesis.best_score)
+    words = [
+        written(segment.word.partition("(")[0]) for segment in decoder.seg() if _is_word(decoder, segment)
+    ]
+    return Reading(" ".join(words), hypothesis.best_score)
+
+
+def _is_word(decoder: pocketsphinx.Decoder, segment: pocketsphinx.Segment) -> bool:
+    """Not silence or a noise, and not a word drawn out over a hum or a hiss."""
+    if segment.word.startswith(("<", "[")):
+        return False
+    phones = len((decoder.lookup_word(segment.word) or "").split())
+    return bool(
+        segment.end_frame - segment.start_frame < _LONGEST_FRAMES + _LONGEST_FRAMES_PER_PHONE * phones
+    )
 
 
 @contextlib.contextmanager

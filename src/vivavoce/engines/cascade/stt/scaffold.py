@@ -40,6 +40,11 @@ the next one|the other one|both|all of them|none of them
 )
 """What is said whatever the matter."""
 
+ANSWERS = _phrases(
+    "yes|no|yes please|no thanks|no thank you|okay|thank you|thanks|stop|hello|goodbye|sure|please"
+)
+"""What is often all of a turn."""
+
 AMOUNTS = (
     (DIGIT,), (TENS,), (TENS, DIGIT), (DIGIT, "hundred"), (DIGIT, "hundred", TENS), (DIGIT, "thousand"),
     ("at", DIGIT), ("at", DIGIT, "o'clock"), ("at", TENS), ("at", DIGIT, TENS), (DIGIT, "a.m."), (DIGIT, "p.m."),

@@ -14,8 +14,9 @@ import msgspec
 import numpy as np
 import soxr
 
-from vivavoce.engines.cascade.stt.recogniser import RATE_HZ, Recogniser
+from vivavoce.engines.cascade.stt.recogniser import Recogniser
 from vivavoce.engines.cascade.stt.session_model import SessionModel, Topic, build
+from vivavoce.engines.cascade.stt.voicing import RATE_HZ
 from vivavoce.engines.workers import Worker, WorkerJob
 
 MODELS_HELD = 4
