@@ -12,13 +12,15 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-
-import pocketsphinx
+from typing import TYPE_CHECKING
 
 from vivavoce.engines.cascade.stt.session_model import SessionModel
 from vivavoce.engines.cascade.stt.shapes import pronunciations, written
 from vivavoce.engines.cascade.stt.spelling import DIGIT, SPOKEN_DIGITS, TEEN_WORDS, TENS_WORDS
 from vivavoce.engines.cascade.stt.voicing import Voice
+
+if TYPE_CHECKING:
+    import pocketsphinx
 
 # fwdflat off: it costs 120 ms at the end of an utterance and wins nothing. The two caps bound the work per
 # frame.
@@ -108,6 +110,8 @@ class GeneralWords:
         """Unigram probabilities of the whole dictionary, once."""
         if self._all:
             return
+        import pocketsphinx
+
         with open(pocketsphinx.get_model_path("en-us/cmudict-en-us.dict"), encoding="utf-8") as dictionary:
             words = [entry for line in dictionary if "(" not in (entry := line.partition(" ")[0])]
         likely = [(self._exp(self._model.prob([word])), word) for word in words]
@@ -115,6 +119,8 @@ class GeneralWords:
 
 
 def _decoder(language_model: str | None) -> pocketsphinx.Decoder:
+    import pocketsphinx
+
     path = pocketsphinx.get_model_path
     return pocketsphinx.Decoder(
         hmm=path("en-us/en-us"), dict=path("en-us/cmudict-en-us.dict"), lm=language_model, **_SEARCH
@@ -125,6 +131,8 @@ class Recogniser:
     """One worker's ears. One utterance at a time: `begin`, `hear` ..., `reading`, `end`."""
 
     def __init__(self) -> None:
+        import pocketsphinx
+
         self._general = _decoder(pocketsphinx.get_model_path("en-us/en-us.lm.bin"))
         self._session = _decoder(None)
         digits = {word: _ways(self._general, word) for word in SPOKEN_DIGITS}
@@ -142,6 +150,8 @@ class Recogniser:
             if self._session.lookup_word(word) is None:
                 self._add_word(word, phones)
         with _as_file(model.arpa) as path:
+            import pocketsphinx
+
             trigrams = pocketsphinx.NGramModel(self._session.config, self._session.get_logmath(), path)
             self._session.add_lm(name, trigrams)
 
