@@ -17,7 +17,7 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A fenced block. `output` is the text block right below it, `heading` the nearest one above."""
+    """A fenced block. `output` is the next text block under the same heading, `heading` the nearest one above."""
 
     page: str
     line: int
@@ -42,12 +42,15 @@ def blocks(page: str, *languages: str) -> list[Block]:
     fences = list(FENCE.finditer(text))
     found = []
     for number, fence in enumerate(fences):
-        output = None
-        if number + 1 < len(fences):
-            below = fences[number + 1]
-            if below[1] == "text" and not text[fence.end() : below.start()].strip():
-                output = below[2]
         above = re.findall(r"^#+ (.*)$", FENCE.sub("", text[: fence.start()]), re.MULTILINE)
+        output = None
+        for below in fences[number + 1 :]:
+            between = FENCE.sub("", text[fence.end() : below.start()])
+            if re.search(r"^#", between, re.MULTILINE):
+                break
+            if below[1] == "text":
+                output = below[2]
+                break
         line = text.count("\n", 0, fence.start()) + 1
         found.append(Block(page, line, fence[1], fence[2], above[-1] if above else "", output))
     return [block for block in found if not languages or block.language in languages]

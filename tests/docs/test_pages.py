@@ -69,6 +69,9 @@ def test_blocks_are_found_with_heading_and_output(tmp_path: Path) -> None:
     shown = [(block.language, block.output is not None) for block in blocks("docs/clients.md")]
     assert ("python", True) in shown
     assert ("sh", False) in shown
+    python, node = blocks("README.md", "python", "js")
+    assert python.output == node.output
+    assert node.heading == "Point your program at it"
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import ROOT, Block, blocks
+from tests.docs.pages import ROOT, Block, blocks, read
 from vivavoce.demo.record import FORMAT, Answering, Check, Recording
 from vivavoce.demo.summary import last_lines, next_command
 
@@ -57,6 +57,22 @@ def test_the_tests_still_end_as_shown() -> None:
     assert re.fullmatch(
         r"\d+ passed(, \d+ \w+)* in \d+\.\d+s( \(\d:\d\d:\d\d\))?", output_of("make test")[-1]
     )
+
+
+def test_figures_are_those_that_were_measured() -> None:
+    """Within a factor of two, so that measuring anew on another machine is no error; a figure of its own is."""
+    section = read("README.md").split("## Figures")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| (.+?) +\| ([\d.]+) (\w+) +\|", section, re.MULTILINE)
+    measured = {
+        name: (float(value), unit)
+        for name, value, unit in re.findall(
+            r"^\| (.+?) +\| ([\d.]+) (\w+) +\| <= ", read("bench/RESULTS.md"), re.MULTILINE
+        )
+    }
+    assert len(rows) >= 4
+    for name, value, unit in rows:
+        assert unit == measured[name][1]
+        assert 0.5 <= float(value) / measured[name][0] <= 2, name
 
 
 def test_the_picture_is_there_and_small() -> None:
