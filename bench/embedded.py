@@ -97,10 +97,10 @@ def _clock(turn: Turn) -> dict[str, int]:
     return clock if isinstance(clock, dict) else {}
 
 
-def measure(spell: Spell, conditions: Conditions) -> list[Outcome]:
-    """All settings. Raises EngineError or RuntimeError when the models or the voice are not there."""
+def measure(settings: Sequence[Setting], spell: Spell, conditions: Conditions) -> list[Outcome]:
+    """Every setting. Raises EngineError or RuntimeError when the models or the voice are not there."""
     spoken = asyncio.run(_say(SENTENCES))
-    return [Outcome(setting, _measure(setting, spoken, spell, conditions)) for setting in SETTINGS]
+    return [Outcome(setting, _measure(setting, spoken, spell, conditions)) for setting in settings]
 
 
 def _measure(

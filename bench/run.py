@@ -25,7 +25,7 @@ SECTIONS = ("latency", "cost", "memory", "models")
 def main(argv: list[str] | None = None) -> int:
     """Run; 0 when every target that was measured is met."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="about a minute; nothing is written")
+    parser.add_argument("--quick", action="store_true", help="a minute and a half; nothing is written")
     parser.add_argument(
         "--only", choices=SECTIONS, action="append", help="only these sections; nothing is written"
     )
@@ -67,7 +67,7 @@ def measure(chosen: tuple[str, ...] | list[str], conditions: Conditions, quick: 
     found: list[Section] = []
     loaded: dict[str, Trial] = {}
     if "latency" in chosen:
-        section, loaded = sections.latency(lengths, conditions, search=not quick)
+        section, loaded = sections.latency(lengths, conditions)
         found.append(section)
     later: tuple[tuple[str, Callable[[], Section]], ...] = (
         ("cost", lambda: sections.cost(conditions, loaded)),

@@ -65,10 +65,12 @@ class Lengths:
     search: Spell
     embedded: Spell
     idle_s: float
+    whole: bool = True
+    """Also 100 ms chunks, the most sessions, and the shorter silence window."""
 
 
 FULL = Lengths(Spell(0.0, 16.0), Spell(2.0, 10.0), Spell(1.0, 6.0), Spell(0.0, 24.0), 5.0)
-QUICK = Lengths(Spell(0.0, 5.0), Spell(0.0, 5.0), Spell(0.0, 5.0), Spell(0.0, 10.0), 2.0)
+QUICK = Lengths(Spell(0.0, 4.0), Spell(0.0, 4.0), Spell(0.0, 4.0), Spell(0.0, 8.0), 1.0, whole=False)
 
 
 def scripted(vad: str) -> dict[str, str]:
@@ -104,17 +106,18 @@ def _row(vad: str, chunk_ms: int, sessions: str, trial: Trial, pooled: bool = Fa
     ]
 
 
-def latency(lengths: Lengths, conditions: Conditions, search: bool) -> tuple[Section, dict[str, Trial]]:
+def latency(lengths: Lengths, conditions: Conditions) -> tuple[Section, dict[str, Trial]]:
     """Added latency alone, at 100 sessions, and the most sessions within the limit; energy and Silero, 20 and 100 ms."""
     section = Section("The server alone: added latency")
     rows: list[Sequence[str]] = []
     loaded: dict[str, Trial] = {}
-    for vad, chunk_ms in (("energy", 20), ("silero", 20), ("energy", 100)):
+    cases = (("energy", 20), ("silero", 20), ("energy", 100))
+    for vad, chunk_ms in cases if lengths.whole else cases[:2]:
         name = vad if chunk_ms == 20 else f"{vad}, {chunk_ms} ms chunks"
         conditions.say(f"latency, {name}")
         try:
             with served("scripted", cores()[0], scripted(vad), conditions.first) as server:
-                loaded[name] = _latency(section, rows, server, (vad, chunk_ms), lengths, conditions, search)
+                loaded[name] = _latency(section, rows, server, (vad, chunk_ms), lengths, conditions)
         except RuntimeError as missing:
             conditions.say(str(missing))
             rows.append(
@@ -135,7 +138,6 @@ def _latency(
     case: tuple[str, int],
     lengths: Lengths,
     conditions: Conditions,
-    search: bool,
 ) -> Trial:
     """One caller, a hundred, and as many as can be, on one server; the trial with the hundred."""
     vad, chunk_ms = case
@@ -153,7 +155,7 @@ def _latency(
         Target(f"added latency, {SESSIONS} sessions, p99, {name}", trial.added(99), 50, "ms"),
         Target(f"input lag, {SESSIONS} sessions, p99, {name}", trial.lag(99), 100, "ms"),
     ]
-    if search:
+    if lengths.whole:
         step = 25 if chunk_ms == 20 else 100
         guess = int(SESSIONS * 1.1 / max(0.05, trial.core_share))
         most, best = capacity(server, pattern(vad, chunk_ms), lengths.search, conditions, guess, step, P99_MS)
@@ -254,7 +256,8 @@ def models(lengths: Lengths, conditions: Conditions) -> Section:
     conditions.say("embedded models")
     section = Section("Embedded models, one caller")
     try:
-        outcomes = embedded.measure(lengths.embedded, conditions)
+        settings = embedded.SETTINGS if lengths.whole else embedded.SETTINGS[:2]
+        outcomes = embedded.measure(settings, lengths.embedded, conditions)
     except (EngineError, RuntimeError) as missing:
         section.text = [f"Not measured: {missing}"]
         return section
