@@ -42,7 +42,7 @@ when = "return policy"
 answer = "You can return an item within thirty days. It has to be in its box. Printing the label is free. We look at it at once."
 
 [[rules]]
-when = "refund"
+when = "a refund"
 answer = "Five days."
 
 [[rules]]

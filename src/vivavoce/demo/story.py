@@ -104,8 +104,8 @@ def _lines(
         Line(
             "both", both.format(**names), again=f"Check my calendar, and look up {cast.account} in the CRM."
         ),
-        Line("policy", policy.format(**names), again="Explain the return policy, please."),
-        Line("cut in", cut_in.format(**names), "cut in", again="How long does a refund take?"),
+        Line("policy", policy.format(**names), again="Explain the return policy."),
+        Line("cut in", cut_in.format(**names), "cut in", again="How many days does a refund take?"),
         Line("hush", hush.format(**names), "hush"),
         Line("aside", aside.format(**names), "aside"),
         Line("wake", WAKE.capitalize() + ".", again=f"I said, {WAKE}."),
@@ -130,12 +130,12 @@ _WORDINGS = (
         "Tell me about your return policy.",
     ),
     (
-        "Hold on. How long does a refund take?",
-        "Sorry, just one question. How long does a refund take?",
-        "Wait a moment. How many days does the refund take?",
+        "Hold on. How many days does a refund take?",
+        "Sorry, just one question. How many days does a refund take?",
+        "Wait a moment. How many days does a refund take?",
     ),
     (
-        "Thanks. Please stay quiet until I say {wake}.",
+        "Please stay quiet until I say {wake}.",
         "Good. Now be quiet until I say {wake}.",
         "I need a minute. Please stay silent until I say {wake}.",
     ),
