@@ -47,6 +47,8 @@ _MEAN_FRAMES = 50
 _LONGEST_FRAMES, _LONGEST_FRAMES_PER_PHONE = 60, 12
 """Nobody says a word longer than this, in frames of 10 ms: 0.84 s for "so", 1.2 s for "Tuesday"."""
 
+_SETTLED_FRAMES = 15
+
 _DECODER_FRAMES = 500
 """How many frames the decoder lets a mean count for that was set from outside (CMN_WIN)."""
 
@@ -189,7 +191,7 @@ class Recogniser:
     def reading(self) -> Reading:
         """The better of what the decoders believe so far; nothing where there is no voice."""
         if not self._voice.heard:
-            return Reading()
+            return Reading(settled=True)
         return max((_reading(decoder) for decoder in self._speaking), key=lambda reading: reading.score)
 
     def end(self) -> Reading:
@@ -249,10 +251,11 @@ def _reading(decoder: pocketsphinx.Decoder) -> Reading:
     hypothesis = decoder.hyp()
     if hypothesis is None or not hypothesis.hypstr:
         return Reading()
-    words = [
-        written(segment.word.partition("(")[0]) for segment in decoder.seg() if _is_word(decoder, segment)
-    ]
-    return Reading(" ".join(words), hypothesis.best_score)
+    segments = list(decoder.seg())
+    words = [written(segment.word.partition("(")[0]) for segment in segments if _is_word(decoder, segment)]
+    last = segments[-1]
+    settled = last.word.startswith("<") and last.end_frame - last.start_frame >= _SETTLED_FRAMES
+    return Reading(" ".join(words), hypothesis.best_score, settled)
 
 
 def _is_word(decoder: pocketsphinx.Decoder, segment: pocketsphinx.Segment) -> bool:

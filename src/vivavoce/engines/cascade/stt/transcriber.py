@@ -281,8 +281,9 @@ class PocketsphinxUtterance:
                     asked = self._peeks.popleft()
                     if not asked.done():
                         asked.set_result(text)
-            case ["final", text, mean]:
+            case ["mean", mean]:
                 self._listener.mean = mean
+            case ["final", text]:
                 if not self.ended.done():
                     self.ended.set_result(text)
                 self._answer_peeks(None)

@@ -2,7 +2,7 @@
 
 Jobs: `["build", topic]` answers with a packed session model. `["listen", model or None, mean or None]` takes messages
 `["model", packed]` (when the worker does not hold it), `["audio", rate_hz, pcm]`, `["peek"]` and `["finish"]`, and answers
-`["partial", text]`, `["peek", text]` and at last `["final", text, mean]`. A model's name is its label.
+`["partial", text]`, `["peek", text]` and at last `["final", text]` and `["mean", mean]`. A model's name is its label.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ import msgspec
 import numpy as np
 import soxr
 
-from vivavoce.engines.cascade.stt.recogniser import Recogniser
+from vivavoce.engines.cascade.stt.recogniser import Reading, Recogniser
 from vivavoce.engines.cascade.stt.session_model import SessionModel, Topic, build
 from vivavoce.engines.cascade.stt.voicing import RATE_HZ
 from vivavoce.engines.workers import Worker, WorkerJob
 
 MODELS_HELD = 4
-_PIECE_BYTES = RATE_HZ * 2 // 25
-"""40 ms of audio, decoded in about 5 ms: how long a cancel may have to wait."""
+_PIECE_BYTES = RATE_HZ * 2 // 50
+"""20 ms of audio, decoded in about 3 ms: how long a cancel may have to wait."""
 
 _PARTIAL_BYTES = RATE_HZ * 2 // 4
+_AFTERWARDS_BYTES = RATE_HZ * 2 // 10
 _MEAN_BYTES = RATE_HZ * 2 * 12 // 10
 """How much of a session's first utterance is heard before its cepstral mean is settled, and decoding begins:
 
@@ -108,9 +109,17 @@ class Listening:
         if self._resampler is not None:
             self._waiting += self._resampler[1].resample_chunk(np.zeros(0, np.int16), last=True).tobytes()
         self._decode(at_least=2, settle=True)
-        text = self._recogniser.end().text
+        reading = self._recogniser.reading() if self._begun else Reading(settled=True)
+        if not reading.settled:
+            # Cut off at the last word, as by a button that is let go: the word needs something to end against.
+            self._recogniser.hear(bytes(_AFTERWARDS_BYTES))
+            reading = self._recogniser.end()
+        # Ending takes some milliseconds and changes no settled words, so the answer goes first.
+        self._job.send(["final", reading.text])
+        self._recogniser.end()
         # What was no speech must not shift the mean of the speaker.
-        self._job.send(["final", text, self._recogniser.mean_after() if text else self._mean])
+        if reading.text:
+            self._job.send(["mean", self._recogniser.mean_after()])
 
     def _decode(self, at_least: int, settle: bool = False) -> None:
         """Decode what waits in pieces, each at least so many bytes, looking for a cancel in between."""
