@@ -13,7 +13,7 @@ from itertools import pairwise
 import pytest
 import pytest_asyncio
 
-from tests.engines.speech import spoken
+from tests.engines.speech import loud_range_ms, spoken
 from vivavoce.audio.clip import Clip, ms_to_ticks
 from vivavoce.call.ports import Hints, Transcriber, Utterance
 from vivavoce.engines.cascade.stt import PocketsphinxSettings, PocketsphinxTranscriber
@@ -70,7 +70,8 @@ async def test_speech_at_any_rate(transcriber: PocketsphinxTranscriber, rate_hz:
     utterance = listener.begin(ignore)
     feed(utterance, padded(spoken("renew loan K 5 5 0 3 please", "ash", rate_hz=rate_hz)[0]))
     assert "five five zero three please" in await utterance.finish()
-    assert listener.mean is not None
+    assert await listener.begin(ignore).finish() == ""
+    assert listener.mean is not None, "the next utterance starts from what is known of the speaker"
     listener.close()
 
 
@@ -99,6 +100,16 @@ async def test_a_session_without_hints_is_heard_with_the_general_model(
     utterance = listener.begin(ignore)
     feed(utterance, padded(spoken("good morning what can you do", "ash")[0]))
     assert "what can you do" in await utterance.finish()
+    listener.close()
+
+
+async def test_a_turn_cut_off_at_its_last_word_keeps_it(transcriber: PocketsphinxTranscriber) -> None:
+    listener = await biased(transcriber)
+    speech = spoken("my loan number is K 5 5 0 3", "ash")[0]
+    _, end_ms = loud_range_ms(speech)
+    utterance = listener.begin(ignore)
+    feed(utterance, padded(speech.cut(0, ms_to_ticks(round(end_ms))), after_ms=0))
+    assert await utterance.finish() == "my loan number is k five five zero three"
     listener.close()
 
 

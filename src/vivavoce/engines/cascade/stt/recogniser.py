@@ -55,13 +55,14 @@ _DECODER_FRAMES = 500
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What was heard:
+    """What was heard: words as one string, and the path score, comparable between decoders of one utterance.
 
-    words as one string, and the path score, which is comparable between decoders of one utterance.
+    settled: silence has followed long enough for the words to stay what they are.
     """
 
     text: str = ""
     score: float = 0.0
+    settled: bool = False
 
 
 class GeneralWords:

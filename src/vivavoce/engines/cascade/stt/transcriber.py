@@ -179,8 +179,14 @@ class PocketsphinxListener:
         """See `call.ports.Listener`."""
         utterance = PocketsphinxUtterance(self, on_partial)
         self._utterances.add(utterance)
-        utterance.ended.add_done_callback(lambda _: self._utterances.discard(utterance))
+        utterance.gone.add_done_callback(lambda _: self._utterances.discard(utterance))
         return utterance
+
+    async def speaker_known(self) -> None:
+        """Wait for the mean of an utterance whose words are out already: it follows within milliseconds."""
+        settling = [other.gone for other in self._utterances if other.ended.done()]
+        if settling:
+            await asyncio.wait(settling)
 
     def close(self) -> None:
         """See `call.ports.Listener`."""
@@ -204,7 +210,7 @@ class PocketsphinxUtterance:
         # Not everyone who feeds an utterance waits for its end: an error that nobody reads must not
         # be reported as lost.
         self.ended.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
-        self._task = asyncio.create_task(self._run())
+        self.gone = asyncio.create_task(self._run())
 
     def feed(self, clip: Clip) -> None:
         """See `call.ports.Utterance`."""
@@ -234,7 +240,7 @@ class PocketsphinxUtterance:
         """See `call.ports.Utterance`."""
         if self._job is not None:
             self._job.cancel()
-        self._task.cancel()
+        self.gone.cancel()
         self._answer_peeks(None)
         self.ended.cancel()
 
@@ -262,6 +268,7 @@ class PocketsphinxUtterance:
             self._fail(failed)
 
     async def _check_out(self) -> Job:
+        await self._listener.speaker_known()
         language = self._listener.language
         packed = language.packed if language is not None else None
         if language is None or packed is None:
@@ -294,6 +301,8 @@ class PocketsphinxUtterance:
         self._answer_peeks(error)
         if self._job is not None:
             self._job.cancel()
+        elif asyncio.current_task() is not self.gone:
+            self.gone.cancel()
 
     def _answer_peeks(self, error: EngineError | None) -> None:
         while self._peeks:
