@@ -21,7 +21,7 @@ CLIENTS_PYTHON = CLIENTS / "python" / "bin" / "python"
 NODE_MODULES = CLIENTS / "node" / "node_modules"
 SHOWN = "127.0.0.1:8000"
 """The address the pages show; the programs get the test server's instead."""
-STRANGERS = ("OPENAI_", "VIVAVOCE_", "PYTHON", "MAKE", "MFLAGS", "NODE_")
+STRANGERS = ("OPENAI_", "VIVAVOCE_", "PYTHON", "MAKE", "MFLAGS", "ARGS", "NODE_")
 PLACES = ("VIVAVOCE_MODELS_DIR", "VIVAVOCE_DEPS_DIR")
 START_S = 60.0
 RUN_S = 60.0
