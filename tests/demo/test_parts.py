@@ -212,7 +212,12 @@ async def test_own_server_wants_its_key_and_ends_with_the_demo() -> None:
             await http.get(address.url)
 
 
-async def test_a_call_that_is_not_taken_is_told() -> None:
+async def test_a_call_that_is_not_taken_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    # What the environment says about proxies and other servers must not lead the call astray.
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+    monkeypatch.setenv("OPENAI_API_KEY", "not-for-us")
     async with own_server(
         {"engine.kind": "scripted", "scripted.answer": "Hi."}, lambda step: None
     ) as address:
