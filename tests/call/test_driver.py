@@ -99,7 +99,7 @@ def test_a_long_append_lets_others_have_their_turn() -> None:
             await asyncio.sleep(0)
         # The other call was served after a frame or two, not after all 600.
         assert 0 < order.index("other Received") < 5
-        assert long.call.machine.input.position == 60 * 48_000  # type: ignore[attr-defined]
+        assert long.call.machine.ear.input.position == 60 * 48_000  # type: ignore[attr-defined]
         await long.close()
         await other.close()
 
@@ -385,7 +385,7 @@ def test_an_append_beyond_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) 
         line.append(101, event_id="big")
         (error,) = line.client.of_type("error")
         assert (error["error"]["param"], error["error"]["event_id"]) == ("audio", "big")
-        assert line.call.machine.input.position == 100 * 48  # type: ignore[attr-defined]
+        assert line.call.machine.ear.input.position == 100 * 48  # type: ignore[attr-defined]
         await line.close()
 
     run(main())

@@ -84,5 +84,5 @@ def test_padding_reaches_no_further_back_than_the_last_item() -> None:
 def test_old_silence_is_let_go() -> None:
     rig = Rig()
     rig.hear(30_000, 0.0)
-    assert sum(frame.clip.ticks for frame in rig.machine.input.since(0)) <= ticks(420)
-    assert rig.machine.input.position == ticks(30_000)
+    assert sum(frame.clip.ticks for frame in rig.machine.ear.input.since(0)) <= ticks(420)
+    assert rig.machine.ear.input.position == ticks(30_000)

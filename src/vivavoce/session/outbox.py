@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from vivavoce.protocol import server_events as se
+from vivavoce.protocol.items import Item
 from vivavoce.protocol.server_events import ServerEvent
+from vivavoce.session.conversation import snapshot
 from vivavoce.session.effects import Effect, Send
 
 NewId = Callable[[str], str]
@@ -23,6 +26,12 @@ class Outbox:
         """Send a server event, to every attachment or to one."""
         made: ServerEvent = event(event_id=self.new_id("event"), **fields)
         self._effects.append(Send(made, to))
+
+    def announce(self, item: Item, previous: str | None) -> None:
+        """Show an item that is complete from the beginning: `conversation.item.added`, then `.done`."""
+        shown = snapshot(item)
+        self.send(se.ConversationItemAdded, previous_item_id=previous, item=shown)
+        self.send(se.ConversationItemDone, previous_item_id=previous, item=shown)
 
     def put(self, effect: Effect) -> None:
         """Ask for anything else."""
