@@ -11,14 +11,16 @@ from vivavoce.protocol.server_events import ServerEvent
 from vivavoce.protocol.session_objects import SessionObject
 
 
-class Send(msgspec.Struct, frozen=True, gc=False):
+@dataclass(frozen=True, slots=True)
+class Send:
     """Send an event to every attachment, or to one (errors and replies to `retrieve` go to their source only)."""
 
     event: ServerEvent
     to: str | None = None
 
 
-class Part(msgspec.Struct, frozen=True, gc=False):
+@dataclass(frozen=True, slots=True)
+class Part:
     """Where a piece of output belongs on the wire: one content part of one item of one response."""
 
     response_id: str
@@ -27,7 +29,8 @@ class Part(msgspec.Struct, frozen=True, gc=False):
     content_index: int
 
 
-class Play(msgspec.Struct, frozen=True, gc=False):
+@dataclass(frozen=True, slots=True)
+class Play:
     """Audio for the caller, at most 100 ms: a `response.output_audio.delta` on a socket, sound on a paced transport.
 
     `wire_format` is what the response promised (`audio/pcm`, ...), whatever the session says by now.
@@ -39,39 +42,45 @@ class Play(msgspec.Struct, frozen=True, gc=False):
     wire_format: str
 
 
-class FlushPlayback(msgspec.Struct, frozen=True, gc=False):
+@dataclass(frozen=True, slots=True)
+class FlushPlayback:
     """Drop whatever of the item has not been heard yet; `heard_ms` is what the session knows was heard."""
 
     item_id: str
     heard_ms: int
 
 
-class Configure(msgspec.Struct, frozen=True, gc=False):
+@dataclass(frozen=True, slots=True)
+class Configure:
     """The session's configuration is now this; engines build what depends on it (language models, voices)."""
 
     session: SessionObject
 
 
-class Hear(msgspec.Struct, frozen=True, gc=False):
+@dataclass(frozen=True, slots=True)
+class Hear:
     """One frame of input audio, in order. Answered at once by the engine's voice activity stage."""
 
     frame: Frame
 
 
-class Listen(msgspec.Struct, frozen=True, gc=False):
+@dataclass(frozen=True, slots=True)
+class Listen:
     """The caller began to speak: `lead` is the audio from the padded start up to now; `Hear` carries the rest."""
 
     item_id: str
     lead: tuple[Frame, ...]
 
 
-class Forget(msgspec.Struct, frozen=True, gc=False):
+@dataclass(frozen=True, slots=True)
+class Forget:
     """The audio being listened to is not going to become an item."""
 
     item_id: str
 
 
-class Transcribe(msgspec.Struct, frozen=True, gc=False):
+@dataclass(frozen=True, slots=True)
+class Transcribe:
     """This audio is now an item: say what was heard in it. Exactly one TranscriptFinished or TranscriptFailed answers."""
 
     item_id: str
@@ -98,7 +107,8 @@ class Request:
     rate_hz: int
 
 
-class Generate(msgspec.Struct, frozen=True, gc=False):
+@dataclass(frozen=True, slots=True)
+class Generate:
     """Answer. Signals that belong to it carry `generation`."""
 
     generation: str
@@ -106,7 +116,8 @@ class Generate(msgspec.Struct, frozen=True, gc=False):
     request: Request
 
 
-class Prepare(msgspec.Struct, frozen=True, gc=False):
+@dataclass(frozen=True, slots=True)
+class Prepare:
     """Answer on the strength of what was heard of `item_id` so far, which may be withdrawn by `Cancel`.
 
     The engine first says `Prepared` with the words it took the caller to have said.
@@ -117,7 +128,8 @@ class Prepare(msgspec.Struct, frozen=True, gc=False):
     request: Request
 
 
-class Speak(msgspec.Struct, frozen=True, gc=False):
+@dataclass(frozen=True, slots=True)
+class Speak:
     """Say one clause. Answered by AudioOut (in order) and ClauseSpoken, or EngineFailed."""
 
     generation: str
@@ -128,13 +140,15 @@ class Speak(msgspec.Struct, frozen=True, gc=False):
     rate_hz: int
 
 
-class Cancel(msgspec.Struct, frozen=True, gc=False):
+@dataclass(frozen=True, slots=True)
+class Cancel:
     """Stop work on a generation; nothing it still says is waited for."""
 
     generation: str
 
 
-class Hangup(msgspec.Struct, frozen=True, gc=False):
+@dataclass(frozen=True, slots=True)
+class Hangup:
     """Close every attachment and end the call. `code` is a WebSocket close code."""
 
     code: int

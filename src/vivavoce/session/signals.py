@@ -6,6 +6,7 @@ generation that is no longer open is dropped, never waited for (house law 4).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 from vivavoce.audio.clip import Clip
@@ -14,28 +15,32 @@ Mark = tuple[int, int]
 """(characters of the clause's text spoken so far, position in ticks from the clause's first sample)."""
 
 
-class SpeechProbability(msgspec.Struct, frozen=True, gc=False):
+@dataclass(frozen=True, slots=True)
+class SpeechProbability:
     """How likely it is (0..1) that the window of input audio that ends at media position `at` (ticks) holds speech."""
 
     at: int
     p: float
 
 
-class TranscriptDelta(msgspec.Struct, frozen=True, gc=False):
+@dataclass(frozen=True, slots=True)
+class TranscriptDelta:
     """More of what the caller is heard to say; append-only text."""
 
     item_id: str
     delta: str
 
 
-class TranscriptFinished(msgspec.Struct, frozen=True, gc=False):
+@dataclass(frozen=True, slots=True)
+class TranscriptFinished:
     """The final transcript of an item's audio. Empty when nothing was recognised."""
 
     item_id: str
     text: str
 
 
-class TranscriptFailed(msgspec.Struct, frozen=True, gc=False):
+@dataclass(frozen=True, slots=True)
+class TranscriptFailed:
     """The item's audio could not be transcribed."""
 
     item_id: str
@@ -43,21 +48,24 @@ class TranscriptFailed(msgspec.Struct, frozen=True, gc=False):
     message: str
 
 
-class Prepared(msgspec.Struct, frozen=True, gc=False):
+@dataclass(frozen=True, slots=True)
+class Prepared:
     """A speculative generation has begun on the strength of `heard`; only if the final transcript is the same may it be adopted."""
 
     generation: str
     heard: str
 
 
-class TextDelta(msgspec.Struct, frozen=True, gc=False):
+@dataclass(frozen=True, slots=True)
+class TextDelta:
     """More text of the answer."""
 
     generation: str
     text: str
 
 
-class ToolCall(msgspec.Struct, frozen=True, gc=False):
+@dataclass(frozen=True, slots=True)
+class ToolCall:
     """A whole function call; `arguments` is a JSON object as text."""
 
     generation: str
@@ -65,7 +73,8 @@ class ToolCall(msgspec.Struct, frozen=True, gc=False):
     arguments: str
 
 
-class AudioOut(msgspec.Struct, frozen=True, gc=False):
+@dataclass(frozen=True, slots=True)
+class AudioOut:
     """Audio of one clause, in order; at most 100 ms a piece, at the rate that `Speak` or `Generate` asked for."""
 
     generation: str
@@ -74,21 +83,24 @@ class AudioOut(msgspec.Struct, frozen=True, gc=False):
     marks: tuple[Mark, ...] = ()
 
 
-class ClauseSpoken(msgspec.Struct, frozen=True, gc=False):
+@dataclass(frozen=True, slots=True)
+class ClauseSpoken:
     """The synthesizer has delivered all audio of a clause."""
 
     generation: str
     clause: int
 
 
-class TokenUsage(msgspec.Struct, frozen=True, gc=False):
+@dataclass(frozen=True, slots=True)
+class TokenUsage:
     """What the engine itself counted; text tokens only (audio tokens are counted by the session, exactly)."""
 
     input_text: int
     output_text: int
 
 
-class ResponseFinished(msgspec.Struct, frozen=True, gc=False):
+@dataclass(frozen=True, slots=True)
+class ResponseFinished:
     """The engine has said all it has to say for this generation (its clauses may still be being spoken)."""
 
     generation: str
@@ -96,7 +108,8 @@ class ResponseFinished(msgspec.Struct, frozen=True, gc=False):
     usage: TokenUsage | None = None
 
 
-class EngineFailed(msgspec.Struct, frozen=True, gc=False):
+@dataclass(frozen=True, slots=True)
+class EngineFailed:
     """A stage failed; the response of this generation fails, the call goes on."""
 
     generation: str
