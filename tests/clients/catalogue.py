@@ -1,0 +1,71 @@
+"""The clients of the matrix: which program drives each, what it can do, where its packages live."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.docs.programs import CLIENTS_PYTHON, NODE_MODULES, ROOT
+
+PROGRAMS = Path(__file__).parent / "programs"
+ENGINES = ("scripted", "cascade")
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """An unmodified client library.
+
+    home: "own" (our development environment), "frameworks" (.clients/python) or "node" (.clients/node).
+    package: the name its version is looked up by in the lock files.
+    cases: what its program can be asked for; what a library has no notion of is not among them.
+    tls: it dials nothing but TLS.
+    """
+
+    name: str
+    program: str
+    package: str
+    home: str
+    cases: tuple[str, ...]
+    tls: bool = False
+
+    def version(self) -> str:
+        """The pinned version."""
+        if self.home == "node":
+            lock = json.loads((ROOT / "requirements" / "node" / "package-lock.json").read_text("utf-8"))
+            return str(lock["packages"][f"node_modules/{self.package}"]["version"])
+        file = "dev.txt" if self.home == "own" else "clients.txt"
+        found = re.search(
+            rf"^{self.package}==(\S+)", (ROOT / "requirements" / file).read_text("utf-8"), re.MULTILINE
+        )
+        assert found, f"{self.package} is not in {file}"
+        return found[1]
+
+    def missing(self) -> str:
+        """What has to be installed first; empty when the client can be run."""
+        if self.home == "node":
+            return "" if NODE_MODULES.is_dir() and shutil.which("node") else "Node's packages"
+        return "" if self.home == "own" or CLIENTS_PYTHON.exists() else self.package
+
+    def command(self, case: str, guard: Path) -> list[str]:
+        """How a case is run. Node finds its packages beside a copy of the program (see matrix.py)."""
+        if self.home == "node":
+            return ["node", f"--require={guard / 'guard.cjs'}", self.program, case]
+        interpreter = sys.executable if self.home == "own" else str(CLIENTS_PYTHON)
+        return [interpreter, str(PROGRAMS / self.program), case]
+
+
+RAW = ("text", "audio", "tool", "parallel", "interruption", "transcription", "beta_audio", "beta_parallel")
+CLIENTS = (
+    Client("websockets", "raw_websockets.py", "websockets", "own", RAW),
+    Client(
+        "openai-python",
+        "openai_python.py",
+        "openai",
+        "own",
+        ("text", "audio", "tool", "parallel", "interruption", "handoff", "transcription", "rest"),
+    ),
+)

@@ -1,0 +1,110 @@
+"""Running the matrix: every client, every case it has a notion of, over each engine, against real servers."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.clients.catalogue import PROGRAMS, Client
+from tests.docs.programs import GUARD, NODE_MODULES, Server, environment, guarded, serving
+from vivavoce.audio.wav import write_wav
+from vivavoce.demo.lines import read_shipped
+
+CASE_S = 60.0
+QUESTION = "Hi, where is my order A1001?"
+WIRE_LINE = re.compile(r"vivavoce\.wire: \S+ (<-|->) (\S+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one case went. events: the server's side of the wire, "<- " received and "-> " sent."""
+
+    client: str
+    case: str
+    engine: str
+    passed: bool
+    seconds: float
+    said: str
+    events: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """A server to call and the folder it writes to."""
+
+    server: Server
+    folder: Path
+    engine: str
+
+    def log(self) -> str:
+        """Everything it has logged so far."""
+        return (self.folder / "server.err").read_text("utf-8")
+
+
+@contextlib.contextmanager
+def standing(engine: str, folder: Path) -> Iterator[Stand]:
+    """A server with one engine, as `vivavoce serve` starts it, on a free port until the block ends."""
+    settings = {"VIVAVOCE_SERVER__LOG_LEVEL": "debug"}
+    command = [sys.executable, "-m", "vivavoce", "serve", "--engine", engine]
+    if engine == "scripted":
+        command += ["--script", str(PROGRAMS / "script.toml")]
+    folder.mkdir(parents=True, exist_ok=True)
+    write_wav(folder / "question.wav", read_shipped()[QUESTION].clip)
+    until = "/healthz" if engine == "scripted" else "/readyz"
+    with serving(command, folder, settings, until) as server:
+        yield Stand(server, folder, engine)
+
+
+def run_case(client: Client, case: str, stand: Stand) -> Outcome:
+    """Run a client's program for one case; it passes when the program ends with 0 in time."""
+    work = stand.folder / f"{client.name.replace('/', '-')}-{case}"
+    work.mkdir(parents=True, exist_ok=True)
+    if client.home == "node":
+        _copy_node(client, work)
+    seen = len(stand.log())
+    begun = time.monotonic()
+    try:
+        run = subprocess.run(
+            client.command(case, GUARD),
+            cwd=work,
+            env=environment(**_variables(stand), **guarded(work)),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=CASE_S,
+        )
+        passed, said = run.returncode == 0, run.stdout + run.stderr
+    except subprocess.TimeoutExpired as late:
+        passed, said = False, f"not done after {CASE_S:.0f} s: {_text(late.stdout)}{_text(late.stderr)}"
+    strayed = work / "strayed.txt"
+    if strayed.exists():
+        passed, said = False, f"wanted to go to {strayed.read_text('utf-8')}\n{said}"
+    events = frozenset(f"{way} {name}" for way, name in WIRE_LINE.findall(stand.log()[seen:]))
+    return Outcome(client.name, case, stand.engine, passed, time.monotonic() - begun, said.strip(), events)
+
+
+def _variables(stand: Stand) -> dict[str, str]:
+    return {
+        "OPENAI_BASE_URL": f"http://{stand.server.address}/v1",
+        "OPENAI_API_KEY": "local",
+        "OPENAI_AGENTS_DISABLE_TRACING": "1",
+        "QUESTION_WAV": str(stand.folder / "question.wav"),
+    }
+
+
+def _copy_node(client: Client, work: Path) -> None:
+    for program in PROGRAMS.glob("*.mjs"):
+        shutil.copy(program, work / program.name)
+    with contextlib.suppress(FileExistsError):
+        (work / "node_modules").symlink_to(NODE_MODULES)
+
+
+def _text(output: str | bytes | None) -> str:
+    return output.decode(errors="replace") if isinstance(output, bytes) else output or ""
