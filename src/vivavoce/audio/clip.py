@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 TICKS_PER_SECOND = 48_000
 """Media positions are counted in ticks of 1/48000 s: 8, 16, 24 and 48 kHz all divide it, so no position is ever rounded."""
@@ -20,8 +20,9 @@ def ms_to_ticks(milliseconds: int) -> int:
     return milliseconds * TICKS_PER_MS
 
 
-@dataclass(frozen=True, slots=True)
-class Clip:
+# Frozen structs without garbage collection: hundreds of calls hold tens of thousands of these, and a collector that walks them all
+# stops every call for longer than a frame lasts (docs/adr/0015-measuring.md).
+class Clip(msgspec.Struct, frozen=True, gc=False):
     """A stretch of mono audio: signed 16-bit little-endian samples at `rate_hz` (8000, 16000, 24000 or 48000)."""
 
     pcm: bytes
@@ -45,8 +46,7 @@ class Clip:
         return Clip(self.pcm[max(0, start) // step * 2 : max(0, end) // step * 2], self.rate_hz)
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(msgspec.Struct, frozen=True, gc=False):
     """A clip with its place on a media clock: `start` is the position of its first sample, in ticks."""
 
     start: int

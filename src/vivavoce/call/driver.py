@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+
 from vivavoce.audio.clip import Clip
 from vivavoce.audio.codec import encode_audio
 from vivavoce.audio.frames import split
@@ -74,8 +76,7 @@ class Observer(Protocol):
     def __call__(self, what: object, now_ms: int) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(msgspec.Struct, frozen=True, gc=False):
     """A frame from an attachment, as it came."""
 
     source: str
@@ -89,15 +90,13 @@ class Arriving:
     clips: Iterator[Clip]
 
 
-@dataclass(frozen=True, slots=True)
-class Joined:
+class Joined(msgspec.Struct, frozen=True, gc=False):
     """An attachment is there."""
 
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class Left:
+class Left(msgspec.Struct, frozen=True, gc=False):
     """An attachment is gone."""
 
     source: str
@@ -251,6 +250,9 @@ class Call:
         except ClientError as error:
             self.machine.refuse(error, received.source)
             return False
+        if len(clip.pcm) <= clip.rate_hz * FRAME_MS // 1000 * 2:
+            self.machine.receive_audio(clip, now_ms)
+            return False
         return self._hear(Arriving(split(clip, FRAME_MS)), now_ms)
 
     def _hear(self, arriving: Arriving, now_ms: int) -> bool:
@@ -266,19 +268,20 @@ class Call:
         return True
 
     def _perform_all(self, now_ms: int) -> None:
+        observe = self._observe
         while effects := self.machine.drain():
             heard: list[Signal] = []
             for effect in effects:
-                if isinstance(effect, Hear):
+                if type(effect) is Hear:
                     heard += self._engine.hear(effect.frame)
                 else:
                     self._perform(effect)
-                if self._observe is not None:
-                    self._observe(effect, now_ms)
+                if observe is not None:
+                    observe(effect, now_ms)
             # Voice activity answers before the next entry, so that a commit right behind the audio sees the true state.
             for signal in heard:
-                if self._observe is not None:
-                    self._observe(signal, now_ms)
+                if observe is not None:
+                    observe(signal, now_ms)
                 self.machine.signal(signal, now_ms)
 
     def _perform(self, effect: Effect) -> None:

@@ -5,22 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from vivavoce.audio.clip import Clip, Frame
 from vivavoce.protocol.items import InputItem
 from vivavoce.protocol.server_events import ServerEvent
 from vivavoce.protocol.session_objects import SessionObject
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(msgspec.Struct, frozen=True, gc=False):
     """Send an event to every attachment, or to one (errors and replies to `retrieve` go to their source only)."""
 
     event: ServerEvent
     to: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(msgspec.Struct, frozen=True, gc=False):
     """Where a piece of output belongs on the wire: one content part of one item of one response."""
 
     response_id: str
@@ -29,8 +29,7 @@ class Part:
     content_index: int
 
 
-@dataclass(frozen=True, slots=True)
-class Play:
+class Play(msgspec.Struct, frozen=True, gc=False):
     """Audio for the caller, at most 100 ms: a `response.output_audio.delta` on a socket, sound on a paced transport.
 
     `wire_format` is what the response promised (`audio/pcm`, ...), whatever the session says by now.
@@ -42,45 +41,39 @@ class Play:
     wire_format: str
 
 
-@dataclass(frozen=True, slots=True)
-class FlushPlayback:
+class FlushPlayback(msgspec.Struct, frozen=True, gc=False):
     """Drop whatever of the item has not been heard yet; `heard_ms` is what the session knows was heard."""
 
     item_id: str
     heard_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Configure:
+class Configure(msgspec.Struct, frozen=True, gc=False):
     """The session's configuration is now this; engines build what depends on it (language models, voices)."""
 
     session: SessionObject
 
 
-@dataclass(frozen=True, slots=True)
-class Hear:
+class Hear(msgspec.Struct, frozen=True, gc=False):
     """One frame of input audio, in order. Answered at once by the engine's voice activity stage."""
 
     frame: Frame
 
 
-@dataclass(frozen=True, slots=True)
-class Listen:
+class Listen(msgspec.Struct, frozen=True, gc=False):
     """The caller began to speak: `lead` is the audio from the padded start up to now; `Hear` carries the rest."""
 
     item_id: str
     lead: tuple[Frame, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Forget:
+class Forget(msgspec.Struct, frozen=True, gc=False):
     """The audio being listened to is not going to become an item."""
 
     item_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Transcribe:
+class Transcribe(msgspec.Struct, frozen=True, gc=False):
     """This audio is now an item: say what was heard in it. Exactly one TranscriptFinished or TranscriptFailed answers."""
 
     item_id: str
@@ -107,8 +100,7 @@ class Request:
     rate_hz: int
 
 
-@dataclass(frozen=True, slots=True)
-class Generate:
+class Generate(msgspec.Struct, frozen=True, gc=False):
     """Answer. Signals that belong to it carry `generation`."""
 
     generation: str
@@ -116,8 +108,7 @@ class Generate:
     request: Request
 
 
-@dataclass(frozen=True, slots=True)
-class Prepare:
+class Prepare(msgspec.Struct, frozen=True, gc=False):
     """Answer on the strength of what was heard of `item_id` so far, which may be withdrawn by `Cancel`.
 
     The engine first says `Prepared` with the words it took the caller to have said.
@@ -128,8 +119,7 @@ class Prepare:
     request: Request
 
 
-@dataclass(frozen=True, slots=True)
-class Speak:
+class Speak(msgspec.Struct, frozen=True, gc=False):
     """Say one clause. Answered by AudioOut (in order) and ClauseSpoken, or EngineFailed."""
 
     generation: str
@@ -140,15 +130,13 @@ class Speak:
     rate_hz: int
 
 
-@dataclass(frozen=True, slots=True)
-class Cancel:
+class Cancel(msgspec.Struct, frozen=True, gc=False):
     """Stop work on a generation; nothing it still says is waited for."""
 
     generation: str
 
 
-@dataclass(frozen=True, slots=True)
-class Hangup:
+class Hangup(msgspec.Struct, frozen=True, gc=False):
     """Close every attachment and end the call. `code` is a WebSocket close code."""
 
     code: int

@@ -2,12 +2,15 @@
 
 Every output of an engine carries the *generation* id that the session handed out with `Generate` or `Prepare`; output of a
 generation that is no longer open is dropped, never waited for (house law 4).
+
+Signals and effects are frozen structs that the garbage collector need not know: they are many, short-lived, and part of no cycle.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from vivavoce.audio.clip import Clip
 
@@ -15,32 +18,28 @@ Mark = tuple[int, int]
 """(characters of the clause's text spoken so far, position in ticks from the clause's first sample)."""
 
 
-@dataclass(frozen=True, slots=True)
-class SpeechProbability:
+class SpeechProbability(msgspec.Struct, frozen=True, gc=False):
     """How likely it is (0..1) that the window of input audio that ends at media position `at` (ticks) holds speech."""
 
     at: int
     p: float
 
 
-@dataclass(frozen=True, slots=True)
-class TranscriptDelta:
+class TranscriptDelta(msgspec.Struct, frozen=True, gc=False):
     """More of what the caller is heard to say; append-only text."""
 
     item_id: str
     delta: str
 
 
-@dataclass(frozen=True, slots=True)
-class TranscriptFinished:
+class TranscriptFinished(msgspec.Struct, frozen=True, gc=False):
     """The final transcript of an item's audio. Empty when nothing was recognised."""
 
     item_id: str
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class TranscriptFailed:
+class TranscriptFailed(msgspec.Struct, frozen=True, gc=False):
     """The item's audio could not be transcribed."""
 
     item_id: str
@@ -48,24 +47,21 @@ class TranscriptFailed:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(msgspec.Struct, frozen=True, gc=False):
     """A speculative generation has begun on the strength of `heard`; only if the final transcript is the same may it be adopted."""
 
     generation: str
     heard: str
 
 
-@dataclass(frozen=True, slots=True)
-class TextDelta:
+class TextDelta(msgspec.Struct, frozen=True, gc=False):
     """More text of the answer."""
 
     generation: str
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class ToolCall:
+class ToolCall(msgspec.Struct, frozen=True, gc=False):
     """A whole function call; `arguments` is a JSON object as text."""
 
     generation: str
@@ -73,8 +69,7 @@ class ToolCall:
     arguments: str
 
 
-@dataclass(frozen=True, slots=True)
-class AudioOut:
+class AudioOut(msgspec.Struct, frozen=True, gc=False):
     """Audio of one clause, in order; at most 100 ms a piece, at the rate that `Speak` or `Generate` asked for."""
 
     generation: str
@@ -83,24 +78,21 @@ class AudioOut:
     marks: tuple[Mark, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ClauseSpoken:
+class ClauseSpoken(msgspec.Struct, frozen=True, gc=False):
     """The synthesizer has delivered all audio of a clause."""
 
     generation: str
     clause: int
 
 
-@dataclass(frozen=True, slots=True)
-class TokenUsage:
+class TokenUsage(msgspec.Struct, frozen=True, gc=False):
     """What the engine itself counted; text tokens only (audio tokens are counted by the session, exactly)."""
 
     input_text: int
     output_text: int
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseFinished:
+class ResponseFinished(msgspec.Struct, frozen=True, gc=False):
     """The engine has said all it has to say for this generation (its clauses may still be being spoken)."""
 
     generation: str
@@ -108,8 +100,7 @@ class ResponseFinished:
     usage: TokenUsage | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class EngineFailed:
+class EngineFailed(msgspec.Struct, frozen=True, gc=False):
     """A stage failed; the response of this generation fails, the call goes on."""
 
     generation: str
