@@ -19,6 +19,7 @@ import msgspec
 from vivavoce.audio.clip import Clip
 from vivavoce.audio.codec import encode_audio
 from vivavoce.audio.frames import split
+from vivavoce.call.owner import LOCAL, Owner
 from vivavoce.call.ports import EngineCall
 from vivavoce.protocol import errors
 from vivavoce.protocol.client_events import ClientEvent, InputAudioBufferAppend
@@ -120,8 +121,10 @@ class Call:
         open_engine: Callable[[Callable[[Signal], None]], EngineCall],
         new_event_id: Callable[[], str],
         observe: Observer | None = None,
+        owner: Owner = LOCAL,
     ) -> None:
         self.id = call_id
+        self.owner = owner
         self.machine = machine
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._attachments: dict[str, Attachment] = {}

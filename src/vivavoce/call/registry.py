@@ -5,8 +5,11 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterator
+from typing import Any
 
+from vivavoce.call.admission import Admission, OwnSeats, Seats
 from vivavoce.call.driver import Call, Observer
+from vivavoce.call.owner import LOCAL, Owner
 from vivavoce.call.ports import Engine
 from vivavoce.call.settings import Settings
 from vivavoce.protocol.ids import IdSource
@@ -17,6 +20,7 @@ from vivavoce.protocol.session_objects import (
     SessionObject,
     VivavoceExtension,
 )
+from vivavoce.protocol.sessions import merge_session
 from vivavoce.session.options import SessionOptions
 from vivavoce.session.session import RealtimeSession
 
@@ -64,9 +68,11 @@ def opening_session(
 class Calls:
     """Opens calls and knows those that live."""
 
-    def __init__(self, settings: Settings, engine: Engine) -> None:
+    def __init__(self, settings: Settings, engine: Engine, admission: Admission | None = None) -> None:
         self.settings = settings
         self.engine = engine
+        limits = settings.limits
+        self.admission = admission or OwnSeats(Seats(limits.max_sessions, limits.max_sessions_per_key))
         self._live: dict[str, Call] = {}
 
     def __len__(self) -> int:
@@ -79,28 +85,53 @@ class Calls:
         """A live call."""
         return self._live.get(call_id)
 
-    def open(self, model: str, now_ms: int, observe: Observer | None = None) -> Call:
-        """Begin a conversation that answers as `model`, whatever the name."""
+    def open(
+        self,
+        model: str,
+        now_ms: int,
+        observe: Observer | None = None,
+        *,
+        call_id: str | None = None,
+        owner: Owner = LOCAL,
+        setup: dict[str, Any] | None = None,
+    ) -> Call:
+        """Begin a conversation that answers as `model`, whatever the name.
+
+        `setup`: what the session begins with instead of the server's defaults, in the words of `session.update`. Raises ClientError
+        when it is none.
+        """
         ids = IdSource(secrets.token_hex(16))
         engine = self.engine
+        opening = opening_session(self.settings, engine, ids.new("sess"), model, time.time())
         machine = RealtimeSession(
-            opening_session(self.settings, engine, ids.new("sess"), model, time.time()),
+            opening if setup is None else self.set_up(opening, setup),
             ids.new,
             session_options(self.settings),
             now_ms,
             engine_speaks=engine.capabilities.speaks,
             engine_prepares=engine.capabilities.prepares,
         )
-        call_id = new_call_id()
+        call_id = call_id or new_call_id()
         call = Call(
-            call_id, machine, lambda emit: engine.open(call_id, emit), lambda: ids.new("event"), observe
+            call_id,
+            machine,
+            lambda emit: engine.open(call_id, emit),
+            lambda: ids.new("event"),
+            observe,
+            owner,
         )
         self._live[call.id] = call
         return call
 
+    def set_up(self, opening: SessionObject, setup: dict[str, Any]) -> SessionObject:
+        """An opening session with somebody's configuration merged in. Raises ClientError."""
+        silence_ms = self.settings.session.silence_duration_ms
+        return merge_session(opening, setup, silence_duration_ms=silence_ms, spoken=False)
+
     async def close(self, call: Call) -> None:
         """The call is over: forget it and free what it held."""
         self._live.pop(call.id, None)
+        self.admission.leave(call.id)
         call.hang_up(1000, "")
         await call.finish()
 
