@@ -61,6 +61,9 @@ class Engine(Protocol):
     def open(self, call_id: str, emit: Callable[[Signal], None]) -> EngineCall:
         """Join a call; `emit` may be called from the event loop at any time until `close` returns."""
 
+    def stages(self) -> Stages | None:
+        """The stages by themselves, for requests that are no call; None when the engine is not made of stages."""
+
     async def close(self) -> None:
         """End workers and free models."""
 
@@ -73,6 +76,15 @@ class VoiceActivity(Protocol):
 
     def probabilities(self, frame: Frame) -> list[tuple[int, float]]:
         """(end position in ticks, probability 0..1) for each model window completed by this frame, in order."""
+
+
+class VoiceActivityModel(Protocol):
+    """A loaded voice activity model: one half per call."""
+
+    name: str
+
+    def open(self) -> VoiceActivity:
+        """Join a call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +127,10 @@ class Listener(Protocol):
 
 
 class Transcriber(Protocol):
-    """Speech to text, shared by all calls."""
+    """Speech to text, shared by all calls. `languages`: those it understands (ISO 639-1), empty when it takes any."""
 
     name: str
+    languages: tuple[str, ...]
 
     async def start(self) -> None: ...
 
@@ -190,7 +203,7 @@ class LanguageModel(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """One clause to be spoken: speed 0.25..1.5, audio wanted as PCM16 at rate_hz."""
+    """One clause to be spoken: speed 0.25..4 (a session allows up to 1.5), audio wanted as PCM16 at rate_hz."""
 
     text: str
     voice: str
@@ -221,6 +234,17 @@ class Synthesizer(Protocol):
         """
 
     async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """What an engine is made of. `keywords`: words that the operator wants to be expected."""
+
+    vad: VoiceActivityModel
+    stt: Transcriber
+    llm: LanguageModel
+    tts: Synthesizer
+    keywords: tuple[str, ...] = ()
 
 
 # --- transport ----------------------------------------------------------------------------------------------------------

@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import msgspec
 
-from vivavoce.call.ports import Engine, EngineCall
+from vivavoce.call.ports import Engine, EngineCall, Stages
 from vivavoce.call.settings import Settings, SettingsError
 from vivavoce.server.engines import make_engine
-from vivavoce.server.run import Server, make_server
+from vivavoce.server.listening import Server, make_server
 from vivavoce.session.signals import Signal
 
 
@@ -52,6 +52,10 @@ class WatchedEngine:
     def open(self, call_id: str, emit: Callable[[Signal], None]) -> EngineCall:
         """Join a call."""
         return self._engine.open(call_id, emit)
+
+    def stages(self) -> Stages | None:
+        """What the engine is made of."""
+        return self._engine.stages()
 
     async def close(self) -> None:
         """End the engine."""

@@ -110,5 +110,8 @@ class PuppetEngine:
         self.calls.append(PuppetCall(emit, speaks=self.capabilities.speaks))
         return self.calls[-1]
 
+    def stages(self) -> None:
+        """A puppet is of one piece."""
+
     async def close(self) -> None:
         """There is nothing to free."""

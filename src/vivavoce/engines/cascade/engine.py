@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from vivavoce.call.ports import (
     Capabilities,
     EngineCall,
     EngineNames,
     LanguageModel,
-    Synthesizer,
-    Transcriber,
+    Stages,
     VoiceActivity,
+    VoiceActivityModel,
 )
 from vivavoce.call.settings import Settings, SettingsError, SttSettings, TtsSettings, VadSettings
 from vivavoce.engines.cascade.call import CascadeCall
@@ -30,15 +30,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("vivavoce.cascade")
 
 
-class VoiceActivityModel(Protocol):
-    """A loaded voice activity model: one half per call."""
-
-    name: str
-
-    def open(self) -> VoiceActivity:
-        """Join a call."""
-
-
 class EnergyModel:
     """The floor that needs no model file."""
 
@@ -47,17 +38,6 @@ class EnergyModel:
     def open(self) -> VoiceActivity:
         """Join a call."""
         return EnergyVoiceActivity()
-
-
-@dataclass(frozen=True, slots=True)
-class Stages:
-    """What a cascade is made of."""
-
-    vad: VoiceActivityModel
-    stt: Transcriber
-    llm: LanguageModel
-    tts: Synthesizer
-    keywords: tuple[str, ...] = ()
 
 
 class CascadeEngine:
@@ -86,6 +66,10 @@ class CascadeEngine:
         """Join a call."""
         stages = self._stages
         return CascadeCall(stages.vad.open, stages.stt.open(), stages.llm, stages.tts, stages.keywords, emit)
+
+    def stages(self) -> Stages:
+        """The stages by themselves."""
+        return self._stages
 
     async def close(self) -> None:
         """End the workers, close connections."""

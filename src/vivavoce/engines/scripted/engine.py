@@ -7,25 +7,22 @@ delay can be set and is zero by default.
 from __future__ import annotations
 
 import asyncio
-import math
-from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Literal
 
-from vivavoce.audio.clip import Clip, Frame, ms_to_ticks
-from vivavoce.audio.frames import split
-from vivavoce.call.ports import Capabilities, EngineCall, EngineNames, VoiceActivity
+from vivavoce.audio.clip import Frame
+from vivavoce.call.ports import Capabilities, EngineCall, EngineNames, Stages, VoiceActivity
 from vivavoce.engines.cascade.vad import EnergyVoiceActivity, SileroModel
 from vivavoce.engines.scripted.script import Script, Step
+from vivavoce.engines.scripted.sound import tone_of
+from vivavoce.engines.scripted.stages import scripted_stages
 from vivavoce.protocol.items import FunctionCallOutputItem, InputAudio, InputItem, InputText, MessageItem
 from vivavoce.session.effects import Cancel, EngineEffect, Generate, Prepare, Request, Speak, Transcribe
 from vivavoce.session.signals import (
     AudioOut,
     ClauseSpoken,
     EngineFailed,
-    Mark,
     Prepared,
     ResponseFinished,
     Signal,
@@ -35,8 +32,6 @@ from vivavoce.session.signals import (
     ToolCall,
     TranscriptFinished,
 )
-
-TONE_HZ = 440
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +70,10 @@ class ScriptedEngine:
         """Join a call."""
         vad = self._model.open() if self._model else EnergyVoiceActivity()
         return ScriptedCall(self.settings, vad, emit)
+
+    def stages(self) -> Stages:
+        """The script by its stages."""
+        return scripted_stages(self.settings, self._model)
 
     async def close(self) -> None:
         """Nothing to free."""
@@ -171,38 +170,3 @@ def last_said(context: tuple[InputItem, ...], transcript: str) -> str:
             ]
             return " ".join(words)
     return ""
-
-
-def tone_of(text: str, rate_hz: int, ms_per_char: int) -> list[tuple[Clip, tuple[Mark, ...]]]:
-    """A tone as long as the text would take to say, in pieces of 100 ms; each word is marked where it ends."""
-    return _tone_of(text, rate_hz, ms_per_char)
-
-
-@lru_cache(maxsize=256)
-def _tone_of(text: str, rate_hz: int, ms_per_char: int) -> list[tuple[Clip, tuple[Mark, ...]]]:
-    length_ms = len(text.strip()) * ms_per_char
-    samples = length_ms * rate_hz // 1000
-    period = _tone(rate_hz)
-    sound = Clip((period * (samples * 2 // len(period) + 1))[: samples * 2], rate_hz)
-    ends = [at for at in range(1, len(text) + 1) if at == len(text) or text[at].isspace()]
-    pieces: list[tuple[Clip, tuple[Mark, ...]]] = []
-    position = 0
-    for clip in split(sound):
-        end = position + clip.ticks
-        marks = tuple(
-            (chars, ms_to_ticks(chars * ms_per_char))
-            for chars in ends
-            if position < ms_to_ticks(chars * ms_per_char) <= end
-        )
-        pieces.append((clip, marks))
-        position = end
-    return pieces
-
-
-@lru_cache(maxsize=4)
-def _tone(rate_hz: int) -> bytes:
-    """One tenth of a second of tone, which holds whole periods at every rate."""
-    wave = array(
-        "h", (int(8000 * math.sin(2 * math.pi * TONE_HZ * n / rate_hz)) for n in range(rate_hz // 10))
-    )
-    return wave.tobytes()

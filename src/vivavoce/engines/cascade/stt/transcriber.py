@@ -44,6 +44,7 @@ class PocketsphinxTranscriber:
     """English speech to text on any CPU. See docs/adr/0012-pocketsphinx.md for what it can and cannot do."""
 
     name = "pocketsphinx"
+    languages: tuple[str, ...] = ("en",)
 
     def __init__(self, settings: PocketsphinxSettings | None = None) -> None:
         self.settings = settings or PocketsphinxSettings()

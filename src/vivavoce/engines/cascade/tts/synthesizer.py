@@ -17,7 +17,7 @@ from vivavoce.engines.workers.pool import PoolSize
 from vivavoce.engines.workers.process import Blueprint
 from vivavoce.protocol.errors import EngineError
 
-SLOWEST, FASTEST = 0.25, 1.5
+SLOWEST, FASTEST = 0.25, 4.0
 _WORKER = "vivavoce.engines.cascade.tts.worker"
 
 
