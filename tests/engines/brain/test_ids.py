@@ -56,6 +56,7 @@ def test_a_letter_and_four_digits(text: str, wanted: str | None) -> None:
         ("hey four two seven nine", "A4279"),
         ("eight four two seven nine", "A4279"),
         ("be four to seven nine", "B4279"),
+        ("parcel as six two seven aid", "S6278"),
         ("order for que four one seven mine", "Q4179"),
         ("see won for oh ate", "C1408"),
     ],

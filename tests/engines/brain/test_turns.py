@@ -282,6 +282,17 @@ def test_a_call_without_a_result_is_waited_for() -> None:
     assert "waiting" in decide(prompt(user("where is boat b one two three"), *running)).text
 
 
+def test_of_parallel_calls_only_those_are_spoken_that_have_a_result() -> None:
+    asked = user("boat b one two three and the tide in dover")
+    find, tide = ("c1", "find_boat", '{"boat_no":"B123"}'), ("c2", "read_tide", '{"harbour":"Dover"}')
+    for pending in ({"c1": "At sea.", "c2": STILL_RUNNING}, {"c2": STILL_RUNNING, "c1": "At sea."}):
+        assert decide(prompt(asked, *called(find, tide, outputs=pending))).text == "Boat B123 is at sea."
+    hurry = called(find, tide, outputs={"c1": "At sea.", "c2": STILL_RUNNING})
+    assert "running" not in decide(prompt(asked, *hurry, said("Boat B123 is at sea."), user("hurry up"))).text
+    both = called(find, tide, outputs={"c1": STILL_RUNNING, "c2": STILL_RUNNING})
+    assert "running" not in decide(prompt(asked, *both)).text
+
+
 def test_a_guessed_id_is_said_aloud_before_a_sentence_that_hides_it() -> None:
     asked = user("where is boat see one two three")
     assert decide(prompt(asked)).calls == (("find_boat", {"boat_no": "C123"}),)
@@ -303,6 +314,9 @@ def test_a_guessed_id_is_said_aloud_before_a_sentence_that_hides_it() -> None:
         ("don't say anything until i say go on captain", "go on captain"),
         ("stay quite until i say ready to sail", "ready to sail"),
         ("keep silent for now", ""),
+        ("good now be quieter until i say ready to sail", "ready to sail"),
+        ("please stay silent until ice say ready to sail", "ready to sail"),
+        ("be quiet until eyes say ready to sail", "ready to sail"),
     ],
 )
 def test_commands_of_silence(text: str, phrase: str) -> None:
@@ -312,7 +326,15 @@ def test_commands_of_silence(text: str, phrase: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["it is quiet here", "stay still", "be quite careful", "do not answer the phone", "silent night"]
+    "text",
+    [
+        "it is quiet here",
+        "stay still",
+        "be quite careful",
+        "do not answer the phone",
+        "silent night",
+        "can you be quieter please",
+    ],
 )
 def test_what_is_no_command_of_silence(text: str) -> None:
     assert command(text) is None

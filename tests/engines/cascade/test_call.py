@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -329,3 +330,18 @@ async def test_forgetting_and_closing_free_the_recogniser() -> None:
     bench.call.perform(Listen("item_2", ()))
     await bench.call.close()
     assert [utterance.cancelled for utterance in bench.listener.begun] == [True, True]
+
+
+async def test_work_that_is_called_off_before_it_begins_leaves_nothing_behind(
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    bench = Bench()
+    bench.call.perform(Listen("item_1", ()))
+    bench.call.perform(Prepare("gen_1", "item_1", request(spoken("item_1"))))
+    bench.call.perform(Generate("gen_2", "resp_2", request(typed("go"))))
+    bench.call.perform(Speak("gen_3", 0, "Hello there.", "marin", 1.0, 24_000))
+    bench.call.perform(Cancel("gen_1"))
+    await bench.call.close()
+    gc.collect()
+    assert [str(warning.message) for warning in recwarn] == []
+    assert bench.said == []

@@ -140,6 +140,33 @@ async def test_the_same_hints_are_built_once_and_let_go_with_the_last_call(
     assert all(known.users == 0 for known in transcriber._topics._known.values())
 
 
+async def test_the_first_words_wait_for_the_session_s_model(transcriber: PocketsphinxTranscriber) -> None:
+    listener = transcriber.open()
+    listener.configure(replace(HINTS, instructions=f"{LIBRARY_INSTRUCTIONS} First words matter."))
+    assert listener.language is not None
+    assert listener.language.packed is None, "it is being made"
+    utterance = listener.begin(ignore)
+    feed(utterance, padded(spoken("renew loan K 5 5 0 3 please", "ash")[0]))
+    assert await utterance.finish() == "renew loan k five five zero three please"
+    assert listener.language.packed is not None
+    listener.close()
+
+
+async def test_what_takes_too_long_is_not_waited_for() -> None:
+    async with started(replace(SMALL, model_wait_ms=50)) as transcriber:
+        listener = await biased(transcriber)
+        had = listener.language
+        assert had is not None
+        listener.configure(replace(HINTS, keywords=("anchors up",)))
+        assert listener.language is not had
+        assert await listener.model_known() == (had.name, had.packed), "the one before serves meanwhile"
+        listener.configure(Hints())
+        assert await listener.model_known() is None, (
+            "and nothing of it stays when a session says nothing of itself"
+        )
+        listener.close()
+
+
 async def test_a_cancel_frees_the_recogniser(transcriber: PocketsphinxTranscriber) -> None:
     listener = transcriber.open()
     speech = padded(spoken("good morning what can you do", "ash")[0])

@@ -20,6 +20,7 @@ import pytest
 from vivavoce.engines.workers import Blueprint, PoolSize, WorkerPool
 from vivavoce.engines.workers.frames import MAX_FRAME_BYTES
 from vivavoce.engines.workers.process import WorkerProcess
+from vivavoce.engines.workers.vital_signs import Patience
 from vivavoce.protocol.errors import EngineError
 
 TARGET = "worker_handlers:echo"
@@ -173,6 +174,56 @@ async def test_a_worker_that_does_not_heed_a_cancel_is_killed_and_replaced() -> 
         job.cancel()
         (other,) = await ask(pool, "pid")
         assert other != pid
+
+
+async def test_a_worker_that_uses_its_time_and_does_not_look_up_is_killed() -> None:
+    async with pool_of(cancel_limit_ms=50) as pool:
+        (pid,) = pool.pids
+        job = await pool.acquire(["spin"])
+        assert await anext(job) == "spinning"
+        job.cancel()
+        (other,) = await ask(pool, "pid")
+        assert other != pid
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="how much time a process was given is read from /proc")
+async def test_a_worker_that_was_given_no_time_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = asyncio.Semaphore(0)
+    is_over = Patience.is_over
+
+    def look(patience: Patience) -> bool:
+        looks.release()
+        return is_over(patience)
+
+    monkeypatch.setattr(Patience, "is_over", look)
+    async with pool_of(cancel_limit_ms=200) as pool:
+        (pid,) = pool.pids
+        job = await pool.acquire(["compute"])
+        assert await anext(job) == "computing"
+        os.kill(pid, signal.SIGSTOP)  # as a machine with too much to do
+        job.cancel()
+        for _ in range(3):
+            await looks.acquire()
+        os.kill(pid, signal.SIGCONT)
+        assert await ask(pool, "pid") == [pid]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="how much time a process was given is read from /proc")
+async def test_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vivavoce.engines.workers.vital_signs.LONGEST_WAITS", 3)
+    async with pool_of(cancel_limit_ms=20) as pool:
+        (pid,) = pool.pids
+        job = await pool.acquire(["compute"])
+        assert await anext(job) == "computing"
+        os.kill(pid, signal.SIGSTOP)
+        job.cancel()
+        (other,) = await ask(pool, "pid")
+        assert other != pid
+
+
+async def test_who_waits_for_a_worker_that_is_starting_is_served_late() -> None:
+    async with pool_of(warm=0, target="worker_handlers:slow", options={"seconds": 0.5}) as pool:
+        assert len(await ask(pool, "pid", timeout_ms=50)) == 1
 
 
 async def test_a_reader_that_rests_makes_the_worker_wait() -> None:

@@ -36,6 +36,10 @@ def echo(worker: Worker) -> Handler:
             case ["deaf"]:
                 job.send("deaf")
                 time.sleep(60)
+            case ["spin"]:
+                job.send("spinning")
+                while True:
+                    pass
             case ["raise"]:
                 raise LookupError("nothing there")
             case ["fail"]:
@@ -68,6 +72,12 @@ def _compute(job: WorkerJob) -> None:
 def broken(worker: Worker) -> Handler:
     """A factory that cannot do its work."""
     raise FileNotFoundError("the model is not here")
+
+
+def slow(worker: Worker) -> Handler:
+    """Takes its time to start, by the clock."""
+    time.sleep(worker.options["seconds"])
+    return echo(worker)
 
 
 def stubborn(worker: Worker) -> Handler:

@@ -11,6 +11,7 @@ import json
 import logging
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from msgspec import UNSET
@@ -68,7 +69,8 @@ log = logging.getLogger("vivavoce.cascade")
 SPEECH = 0.5
 """From this probability on a window counts as speech, as it does for turn detection by default."""
 
-Work = Coroutine[Any, Any, None]
+Work = Callable[[], Coroutine[Any, Any, None]]
+"""A task that is cancelled before its first step never calls it, so that no coroutine is left that nobody awaited."""
 
 
 class CascadeCall:
@@ -115,11 +117,11 @@ class CascadeCall:
             case Transcribe(item_id, audio):
                 self._transcribe(item_id, audio)
             case Generate(generation, _, request):
-                self._start(generation, "llm", self._generate(generation, request, {}))
+                self._start(generation, "llm", partial(self._generate, generation, request, {}))
             case Prepare(generation, item_id, request):
-                self._start(generation, "stt", self._prepare(generation, item_id, request))
+                self._start(generation, "stt", partial(self._prepare, generation, item_id, request))
             case Speak():
-                self._start(effect.generation, "tts", self._speak(effect))
+                self._start(effect.generation, "tts", partial(self._speak, effect))
             case Cancel(generation):
                 for task in self._work.pop(generation, set()):
                     task.cancel()
@@ -153,7 +155,7 @@ class CascadeCall:
     def _listen(self, item_id: str, lead: tuple[Frame, ...]) -> None:
         if self._open is not None:
             self._open[1].cancel()
-        utterance = self._listener.begin(lambda partial: None)
+        utterance = self._listener.begin(lambda text: None)
         for frame in lead:
             utterance.feed(frame.clip)
         self._open = (item_id, utterance)
@@ -182,7 +184,7 @@ class CascadeCall:
         if not await asyncio.to_thread(holds_speech, self._open_vad(), audio):
             self._emit(TranscriptFinished(item_id, ""))
             return ""
-        utterance = self._listener.begin(lambda partial: None)
+        utterance = self._listener.begin(lambda text: None)
         for frame in audio:
             utterance.feed(frame.clip)
         return await self._finish(item_id, utterance)
@@ -281,7 +283,7 @@ class CascadeCall:
 
     async def _guard(self, generation: str, stage: str, work: Work) -> None:
         try:
-            await work
+            await work()
         except EngineError as error:
             log.warning("%s failed: %s", error.stage, error.message)
             self._emit(EngineFailed(generation, error.stage, f"{error.stage}_failed", error.message))

@@ -114,7 +114,7 @@ class WorkerPool:
         job`.
 
         prefer: among idle workers, take one that carries the earliest possible of these labels.
-        timeout_ms: how long to wait for a free one (default: the pool's `wait_ms`).
+        timeout_ms: how long to wait for a free one (default: the pool's `wait_ms`); longer while one is just starting.
         Raises EngineError, retryable, when none became free in time.
         """
         if self._closing.is_set():
@@ -158,11 +158,22 @@ class WorkerPool:
                 self._waiters.remove(waiter)
 
     def _expire(self, waiter: _Waiter, timeout_ms: int) -> None:
-        if not waiter.job.done():
-            reason = f" ({self._last_failure})" if self._last_failure else ""
-            waiter.job.set_exception(
-                self._failure(f"no {self.blueprint.noun} was free within {timeout_ms / 1000:g} s{reason}")
-            )
+        if waiter.job.done():
+            return
+        if self._one_is_coming():
+            # A worker has its own limit for starting, and a busy machine needs most of it: who waits for one is served late
+            # rather than sent away right before.
+            asyncio.get_running_loop().call_later(timeout_ms / 1000, self._expire, waiter, timeout_ms)
+            return
+        reason = f" ({self._last_failure})" if self._last_failure else ""
+        waiter.job.set_exception(
+            self._failure(f"no {self.blueprint.noun} was free within {timeout_ms / 1000:g} s{reason}")
+        )
+
+    def _one_is_coming(self) -> bool:
+        """A process is starting, and the last one that tried did not fail."""
+        starting = any(worker.state is WorkerState.STARTING and worker.pid for worker in self._workers)
+        return starting and not self._last_failure
 
     def _failure(self, message: str) -> EngineError:
         return EngineError(self.blueprint.stage, message, retryable=True)

@@ -27,6 +27,7 @@ from vivavoce.engines.workers.frames import (
     from_worker_decoder,
 )
 from vivavoce.engines.workers.job import Job
+from vivavoce.engines.workers.vital_signs import Patience
 from vivavoce.protocol.errors import EngineError
 
 log = logging.getLogger("vivavoce.engines.workers")
@@ -41,7 +42,8 @@ class Blueprint:
 
     target: "module:function", the factory of its handler. stage: the name its errors carry. niceness: 0..19.
     noun: what its errors call it ("no recogniser was free ...").
-    cancel_limit_ms: a worker that has not ended a cancelled job by then is stuck and is killed.
+    cancel_limit_ms: a worker that has not ended a cancelled job by then is looked at, and killed when it is stuck rather than
+    starved (`Patience`).
     """
 
     target: str
@@ -214,11 +216,17 @@ class WorkerProcess(asyncio.Protocol):
         if self.state is not WorkerState.BUSY:
             return
         self._write(encode(Cancel(job)))
-        limit = self.blueprint.cancel_limit_ms / 1000
-        self._stuck = asyncio.get_running_loop().call_later(limit, self._give_up, job)
+        self._look_later(job, Patience(self.pid, self.blueprint.cancel_limit_ms))
         self._enter(WorkerState.DRAINING)
 
-    def _give_up(self, job: int) -> None:
+    def _look_later(self, job: int, patience: Patience) -> None:
+        limit = self.blueprint.cancel_limit_ms / 1000
+        self._stuck = asyncio.get_running_loop().call_later(limit, self._look, job, patience)
+
+    def _look(self, job: int, patience: Patience) -> None:
+        if not patience.is_over():
+            self._look_later(job, patience)
+            return
         log.warning(
             "%s worker %d did not leave job %d when told to: killed", self.blueprint.stage, self.pid, job
         )

@@ -26,12 +26,12 @@ _SOUNDS_LIKE_LETTER = {
     "bee": "B", "be": "B", "see": "C", "sea": "C", "dee": "D", "he": "E", "eff": "F", "if": "F", "gee": "G", "age": "H",
     "aitch": "H", "eye": "I", "jay": "J", "kay": "K", "okay": "K", "el": "L", "ell": "L", "em": "M", "him": "M",
     "en": "N", "and": "N", "an": "N", "in": "N", "pee": "P", "pea": "P", "queue": "Q", "cue": "Q", "que": "Q", "kyu": "Q", "cute": "Q", "are": "R", "our": "R",
-    "or": "R", "ess": "S", "us": "S", "tea": "T", "tee": "T", "you": "U", "vee": "V", "ex": "X", "why": "Y", "zee": "Z",
+    "or": "R", "ess": "S", "us": "S", "as": "S", "tea": "T", "tee": "T", "you": "U", "vee": "V", "ex": "X", "why": "Y", "zee": "Z",
     "zed": "Z", "double-you": "W",
 }  # fmt: skip
 _SOUNDS_LIKE_DIGIT = {
     "won": "1", "wan": "1", "want": "1", "to": "2", "too": "2", "tree": "3", "free": "3", "for": "4", "fore": "4",
-    "fife": "5", "hive": "5", "sicks": "6", "ate": "8", "nein": "9", "niner": "9", "mine": "9", "owe": "0", "ow": "0",
+    "fife": "5", "hive": "5", "sicks": "6", "ate": "8", "aid": "8", "nein": "9", "niner": "9", "mine": "9", "owe": "0", "ow": "0",
     "hero": "0", "sero": "0", "oo": "0", "nil": "0", "null": "0",
 }  # fmt: skip
 _SEPARATORS = {

@@ -13,7 +13,7 @@ from vivavoce.engines.cascade.brain.utterance import Context, Scene, Value
 from vivavoce.engines.cascade.brain.words import Token, stem, tokenize, word_set
 
 _BOUNDARIES = word_set("and then plus also")
-_LIKE_AND = word_set("on an in end hand ad am")
+_LIKE_AND = word_set("on an in end hand ad am him")
 _COMMANDS = word_set(
     "check look get find tell show give read search pull book cancel send add create update turn set lookup"
 )

@@ -10,15 +10,19 @@ from vivavoce.engines.cascade.brain.words import likeness, sentences_of, tokeniz
 
 _COMMAND = re.compile(
     r"\b(?:(?:stay|be|keep|remain|go|sit|stand) (?:completely |totally |very |on )?(?:quiet|quite|silent|mute|muted|still)"
+    # "Quieter" alone is about loudness; until something is said it is the same word misheard.
+    r"|(?:stay|be|keep|remain) (?:quieter|quietly|quietest|silently)(?= until| till| unless)"
     r"|listen (?:silently|quietly|in silence|without (?:speaking|talking|responding|answering))"
     r"|(?:don't|dont|do not|stop|no) (?:say(?:ing)? anything|speak(?:ing)?|talk(?:ing)?|respond(?:ing)?|answer(?:ing)?|reply(?:ing)?)"
     r"(?: anymore)?(?= until| till| unless| for now|$)"
     r"|hush|shush|mute yourself|keep silence)\b"
 )
 _UNTIL = re.compile(
-    r"\b(?:until|till|unless|before|and tell)\s+(?:i|you|we)(?:'ve| have)?\s+(?:say|said|tell you|call|ask you|hear(?: me say)?"
-    r"|speak|shout|mention|use)\s+(?:the (?:words?|phrase)\s+)?(.+)$"
+    r"\b(?:until|till|unless|before|and tell)\s+(?:i|you|we|ice|eyes|eye|aye|i'll|i will|high)(?:'ve| have)?"
+    r"\s+(?:say|said|says|saying|tell you|call|ask you|hear(?: me say)?|speak|shout|mention|use)"
+    r"\s+(?:the (?:words?|phrase)\s+)?(.+)$"
 )
+"""Also as it is misheard: "until ice say ...". """
 _TAIL = re.compile(r"\s+(?:please|okay|ok|thanks|thank you|again)$")
 _INVITATIONS = (
     "you can talk", "you can speak", "you may speak", "you may talk", "speak again", "talk again", "talk to me", "come back",

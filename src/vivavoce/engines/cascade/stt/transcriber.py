@@ -29,7 +29,7 @@ class PocketsphinxSettings:
     start.
 
     wait_ms: how long an utterance may wait for a free recogniser. backlog_ms: how much audio may wait
-    meanwhile.
+    meanwhile. model_wait_ms: how long it may wait for its session's language model before it does without.
     niceness: 0..19, of the recogniser processes.
     """
 
@@ -37,6 +37,7 @@ class PocketsphinxSettings:
     warm: int = 2
     wait_ms: int = 5_000
     backlog_ms: int = 60_000
+    model_wait_ms: int = 1_500
     niceness: int = 0
 
 
@@ -162,6 +163,7 @@ class PocketsphinxListener:
         self.settings = settings
         self.mean: str | None = None
         self.language: SessionLanguage | None = None
+        self._before: SessionLanguage | None = None
         self._topics = topics
         self._utterances: set[PocketsphinxUtterance] = set()
 
@@ -173,8 +175,12 @@ class PocketsphinxListener:
         before, self.language = self.language, None
         if hints.instructions or hints.tools or hints.keywords:
             self.language = self._topics.use(hints)
-        if before is not None:
-            self._topics.leave(before)
+        if before is None:
+            return
+        if self.language is not None and before.packed is not None:
+            # A session changes little by little: the model it had serves until there is the new one.
+            self._before = before
+        self._topics.leave(before)
 
     def begin(self, on_partial: Callable[[str], None]) -> PocketsphinxUtterance:
         """See `call.ports.Listener`."""
@@ -182,6 +188,21 @@ class PocketsphinxListener:
         self._utterances.add(utterance)
         utterance.gone.add_done_callback(lambda _: self._utterances.discard(utterance))
         return utterance
+
+    async def model_known(self) -> tuple[str, bytes] | None:
+        """Name and content of the model to hear with; None for the general one alone.
+
+        The first words of a call often come before its model is made, and it is in them that names and numbers are said. They
+        lose nothing by waiting: decoding is faster than speech, so it has caught up before the caller ends.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.settings.model_wait_ms / 1000):
+                while (wanted := self.language) is not None and wanted.packed is None and wanted.building:
+                    await asyncio.wait([wanted.building])
+        for language in (self.language, self._before if self.language is not None else None):
+            if language is not None and language.packed is not None:
+                return language.name, language.packed
+        return None
 
     async def speaker_known(self) -> None:
         """Wait for the mean of an utterance whose words are out already: it follows within milliseconds."""
@@ -270,11 +291,10 @@ class PocketsphinxUtterance:
 
     async def _check_out(self) -> Job:
         await self._listener.speaker_known()
-        language = self._listener.language
-        packed = language.packed if language is not None else None
-        if language is None or packed is None:
+        model = await self._listener.model_known()
+        if model is None:
             return await self._listener.pool.acquire(["listen", None, self._listener.mean])
-        name = language.name
+        name, packed = model
         job = await self._listener.pool.acquire(["listen", name, self._listener.mean], prefer=[name])
         if name not in job.labels:
             job.send(["model", packed])
