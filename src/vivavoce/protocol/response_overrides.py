@@ -51,7 +51,7 @@ class ResponseConfig(Struct, frozen=True, kw_only=True):
     """What one response goes by: the session's settings with the overrides of `response.create` on top.
 
     `input` None means the conversation is the context; a list replaces it, and an empty one means no context
-    at all.
+    at all. `preface` is what a stored prompt of the response's own puts before it; None: the session's.
     """
 
     conversation: str = "auto"
@@ -66,6 +66,7 @@ class ResponseConfig(Struct, frozen=True, kw_only=True):
     metadata: dict[str, str] | None = None
     reasoning: Reasoning | UnsetType = UNSET
     prompt: Prompt | None = None
+    preface: list[InputItem] | None = None
 
     @property
     def output_format(self) -> AudioFormat:

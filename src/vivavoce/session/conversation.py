@@ -96,13 +96,13 @@ class Conversation:
             if isinstance(item, FunctionCallItem) and item.call_id not in answered
         ]
 
-    def context(self) -> tuple[InputItem, ...]:
-        """What a model may see: everything but preambles, which are said to the caller and mean nothing to a model."""
-        return tuple(
-            self.readable(item)
+    def shown(self) -> list[Item]:
+        """The items a model may see: everything but preambles, which are said to the caller and mean nothing to a model."""
+        return [
+            item
             for item in self.items()
             if not (isinstance(item, MessageItem) and item.phase == "commentary")
-        )
+        ]
 
     def resolve(self, inputs: list[InputItem]) -> tuple[InputItem, ...]:
         """The items a response was given instead of the conversation, references looked up (protocol reference 4.10)."""

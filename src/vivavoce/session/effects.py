@@ -85,7 +85,7 @@ class Request:
     """What an answer is to be made of: a snapshot, not a view.
 
     `context` holds the items the model may see, oldest first. An `InputAudio` part whose transcript is not known yet names its
-    item; the engine resolves it from the `Transcribe` of the same id.
+    item; the engine resolves it from the `Transcribe` of the same id. `effort` is how much a model shall reason, if anybody said.
     """
 
     instructions: str
@@ -99,6 +99,7 @@ class Request:
     speed: float
     rate_hz: int
 
+    effort: str | None = None
 
 class Generate(msgspec.Struct, frozen=True, gc=False):
     """Answer. Signals that belong to it carry `generation`."""

@@ -9,17 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from msgspec import UNSET
-
 from vivavoce.protocol import errors
-from vivavoce.protocol.items import InputAudio, InputItem, MessageItem
-from vivavoce.protocol.responses import ResponseError, ResponseObject
+from vivavoce.protocol.items import InputAudio, MessageItem
+from vivavoce.protocol.responses import ResponseError, ResponseObject, Usage
 from vivavoce.protocol.session_objects import (
     Preambles,
     ResponseAudio,
     ResponseAudioOutput,
     SessionObject,
-    VoiceId,
 )
 from vivavoce.protocol.sessions import ResponseConfig, override_response
 from vivavoce.session.answer import Answer
@@ -31,6 +28,7 @@ from vivavoce.session.options import SessionOptions
 from vivavoce.session.outbox import Outbox
 from vivavoce.session.playback import Playback
 from vivavoce.session.preambles import PreambleWords, repeat_after_ms, wanted_preambles
+from vivavoce.session.requests import Requests, voice_name
 from vivavoce.session.response import Ending, Response
 from vivavoce.session.signals import (
     AudioOut,
@@ -42,6 +40,7 @@ from vivavoce.session.signals import (
     TextDelta,
     ToolCall,
 )
+from vivavoce.session.truncation import ContextTooLong
 from vivavoce.session.usage import Ledger
 
 FILLER = {"vivavoce": "filler"}
@@ -74,6 +73,7 @@ class Floor:
         playback: Playback,
         deadlines: Deadlines,
         ledger: Ledger,
+        requests: Requests,
         options: SessionOptions,
         *,
         engine_speaks: bool,
@@ -92,6 +92,7 @@ class Floor:
         self._playback = playback
         self._deadlines = deadlines
         self._ledger = ledger
+        self._requests = requests
         self._options = options
         self._engine_speaks = engine_speaks
         self._answers: dict[str, Answer] = {}
@@ -108,8 +109,15 @@ class Floor:
     def create(
         self, session: SessionObject, config: ResponseConfig, now_ms: int, clock: TurnClock | None = None
     ) -> None:
-        """Begin a response with an answer of its own. Raises ClientError before anything has changed."""
-        request = self._request(session, config)
+        """Begin a response with an answer of its own. Raises ClientError before anything has changed.
+
+        What does not fit into the model's context fails at once (protocol reference 3.6).
+        """
+        try:
+            request = self._requests.make(session, config)
+        except ContextTooLong as too_long:
+            self._open(config).end("fail", Usage(), error=_too_long(too_long))
+            return
         response = self._open(config)
         answer = self._answer(self._outbox.new_id("gen"), request)
         if clock is not None:
@@ -139,7 +147,10 @@ class Floor:
     def prepare(self, session: SessionObject, item_id: str, now_ms: int) -> None:
         """A soft pause: start on an answer to what was said so far."""
         self.withdraw()
-        request = self._request(session, override_response(session, None))
+        try:
+            request = self._requests.make(session, override_response(session, None), unfinished=True)
+        except ContextTooLong:
+            return  # The response will say so, if there is to be one.
         asked = MessageItem(id=item_id, role="user", content=[InputAudio()])
         request = replace(request, context=(*request.context, asked))
         answer = self._answer(self._outbox.new_id("gen"), request)
@@ -148,7 +159,10 @@ class Floor:
 
     def _outdated(self, session: SessionObject, ready: Speculation) -> bool:
         """Whether the session, or the conversation before the turn, has changed since the answer was prepared."""
-        now = self._request(session, override_response(session, None))
+        try:
+            now = self._requests.make(session, override_response(session, None))
+        except ContextTooLong:
+            return True
         then = ready.answer.request
         return replace(now, context=now.context[:-1]) != replace(then, context=then.context[:-1])
 
@@ -178,9 +192,8 @@ class Floor:
             return
         ready.answer.clock.discard()
         self._close(ready.answer)
-        answer = self._answer(
-            self._outbox.new_id("gen"), self._request(session, override_response(session, None))
-        )
+        request = self._requests.make(session, override_response(session, None))
+        answer = self._answer(self._outbox.new_id("gen"), request)
         answer.clock = ready.answer.clock
         self._attach(answer, ready.turn_over, now_ms)
         self._outbox.put(Generate(answer.generation, ready.turn_over.id, answer.request))
@@ -289,8 +302,10 @@ class Floor:
         wanted = wanted_preambles(session.vivavoce)
         if wanted is None or self.active is not None or not self._conversation.unanswered():
             return
-        request = self._request(session, override_response(session, None))
-        config = override_response(session, {"metadata": FILLER, "tools": []})
+        config = override_response(
+            session, {"metadata": FILLER, "tools": [], "instructions": "", "input": []}
+        )
+        request = self._requests.make(session, config)  # No model is asked, so none is shown anything.
         response = self._open(config)
         answer = self._answer(self._outbox.new_id("gen"), request)
         self._attach(answer, response, now_ms)
@@ -381,30 +396,6 @@ class Floor:
     def _spent(self, answer: Answer) -> int:
         return self._ledger.output_tokens(answer.text_sent, answer.audio_ticks)
 
-    def _request(self, session: SessionObject, config: ResponseConfig) -> Request:
-        context = (
-            self._conversation.context() if config.input is None else self._conversation.resolve(config.input)
-        )
-        return request_of(session, config, context)
 
-
-def voice_name(config: ResponseConfig) -> str:
-    """The voice's name, whichever of its two forms the client used."""
-    return config.voice.id if isinstance(config.voice, VoiceId) else config.voice
-
-
-def request_of(session: SessionObject, config: ResponseConfig, context: tuple[InputItem, ...]) -> Request:
-    """What an engine needs to know, out of the session's and the response's settings."""
-    limit = config.max_output_tokens
-    return Request(
-        instructions=config.instructions,
-        context=context,
-        tools=tuple(config.tools),
-        tool_choice=config.tool_choice,
-        parallel_tool_calls=config.parallel_tool_calls is UNSET or bool(config.parallel_tool_calls),
-        max_output_tokens=None if limit == "inf" else limit,
-        speaks=config.speaks,
-        voice=voice_name(config),
-        speed=session.audio.output.speed,
-        rate_hz=config.output_format.rate_hz,
-    )
+def _too_long(problem: ContextTooLong) -> ResponseError:
+    return ResponseError(type="invalid_request_error", code="context_length_exceeded", message=str(problem))

@@ -18,6 +18,8 @@ class SessionOptions:
     item_audio_s, call_audio_bytes, retrieved_audio_bytes: caps on audio kept per item, per call, and sent back per `retrieved`.
     keep_response_create: keep one bare `response.create` that follows an unseen tool output (docs/adr/0004); False refuses it
         as the upstream does.
+    context_tokens, output_tokens: the model's context window, and the part of it that is kept free for the answer
+        (protocol reference 3.6); the rest is what a conversation may fill.
     count_text: tokens in a text, where the engine does not count itself.
     """
 
@@ -29,4 +31,11 @@ class SessionOptions:
     call_audio_bytes: int = 16_000_000
     retrieved_audio_bytes: int = 512_000
     keep_response_create: bool = True
+    context_tokens: int = 128_000
+    output_tokens: int = 32_000
     count_text: CountText = estimate_text_tokens
+
+    @property
+    def input_tokens(self) -> int:
+        """What a model takes at most: instructions, tools and conversation together."""
+        return self.context_tokens - self.output_tokens

@@ -40,6 +40,7 @@ from vivavoce.session.item_audio import ItemAudio
 from vivavoce.session.options import SessionOptions
 from vivavoce.session.outbox import NewId, Outbox
 from vivavoce.session.playback import Playback
+from vivavoce.session.requests import Requests
 from vivavoce.session.signals import (
     Signal,
     SpeechProbability,
@@ -48,6 +49,7 @@ from vivavoce.session.signals import (
     TranscriptFinished,
 )
 from vivavoce.session.transcripts import Transcripts
+from vivavoce.session.truncation import check_rule
 from vivavoce.session.turns import Turn
 from vivavoce.session.usage import Ledger
 
@@ -86,6 +88,7 @@ class RealtimeSession:
             self.playback,
             self.deadlines,
             ledger,
+            Requests(self.conversation, ledger, options.input_tokens),
             options,
             engine_speaks=engine_speaks,
         )
@@ -160,12 +163,14 @@ class RealtimeSession:
     # --- the session itself ---------------------------------------------------------------------------------------------
 
     def _update_session(self, event: ce.SessionUpdate, source: str, now_ms: int) -> None:
-        self.config = merge_session(
+        merged = merge_session(
             self.config,
             event.session,
             silence_duration_ms=self.options.silence_duration_ms,
             spoken=self.playback.anything_sent,
         )
+        check_rule(merged.truncation, self.options.input_tokens)
+        self.config = merged
         self._follow_config()
         self._outbox.send(se.SessionUpdated, session=self.config)
 
