@@ -9,7 +9,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.docs.programs import CLIENTS_PYTHON, NODE_MODULES, ROOT
+from tests.docs.pages import ROOT
+from tests.docs.programs import CLIENTS_PYTHON, NODE_MODULES
 
 PROGRAMS = Path(__file__).parent / "programs"
 ENGINES = ("scripted", "cascade")
@@ -59,6 +60,7 @@ class Client:
 
 
 RAW = ("text", "audio", "tool", "parallel", "interruption", "transcription", "beta_audio", "beta_parallel")
+NODE_RAW = ("text", "audio", "tool", "parallel", "interruption", "transcription", "beta_parallel")
 CLIENTS = (
     Client("websockets", "raw_websockets.py", "websockets", "own", RAW),
     Client(
@@ -67,5 +69,38 @@ CLIENTS = (
         "openai",
         "own",
         ("text", "audio", "tool", "parallel", "interruption", "handoff", "transcription", "rest"),
+    ),
+    Client(
+        "openai-agents",
+        "openai_agents.py",
+        "openai-agents",
+        "own",
+        (
+            "text",
+            "audio",
+            "tool",
+            "parallel",
+            "interruption",
+            "approval",
+            "handoff",
+            "pipeline",
+            "pipeline_streamed",
+        ),
+    ),
+    Client("ws", "raw_ws.mjs", "ws", "node", NODE_RAW),
+    Client(
+        "openai-node",
+        "openai_node.mjs",
+        "openai",
+        "node",
+        ("text", "audio", "tool", "parallel", "interruption", "rest"),
+        tls=True,
+    ),
+    Client(
+        "@openai/agents",
+        "openai_agents_node.mjs",
+        "@openai/agents",
+        "node",
+        ("text", "audio", "tool", "parallel", "interruption", "approval", "handoff"),
     ),
 )

@@ -87,8 +87,7 @@ def to_wire(event: ServerEvent) -> list[bytes]:
     for key, reshape in _OUTWARDS.items():
         if key in plain:
             reshape(plain)
-    if name == "response.function_call_arguments.done":
-        del plain["name"]
+    # `function_call_arguments.done` keeps its `name`, which the beta's types lack: handlers written under the beta's header read it.
     return [msgspec.json.encode(plain)]
 
 
