@@ -14,7 +14,7 @@ from vivavoce.demo.server import Address
 from vivavoce.engines.cascade.vad import EnergyVoiceActivity
 from vivavoce.engines.scripted.engine import ScriptedCall, ScriptedEngine, ScriptedSettings
 from vivavoce.engines.scripted.script import Script, read_script
-from vivavoce.server.run import make_server
+from vivavoce.server.listening import make_server
 from vivavoce.session.effects import EngineEffect, Transcribe
 from vivavoce.session.signals import Signal
 

@@ -65,7 +65,7 @@ def test_the_banner_is_short_and_can_be_pasted(
     host: str, keys: str, shown: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     given = settings(server__host=host, **({"auth__keys": keys} if keys else {}))
-    print_banner(given, ScriptedEngine(ScriptedSettings()), host, 8000)
+    print_banner(given, ScriptedEngine(ScriptedSettings()).names, host, 8000)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) <= 10
     assert shown in lines[0]

@@ -18,7 +18,8 @@ from websockets.exceptions import ConnectionClosed
 from vivavoce.call.registry import Calls
 from vivavoce.call.settings import ScriptedEngineSettings, ServerSettings, Settings
 from vivavoce.engines.scripted.engine import ScriptedEngine, ScriptedSettings
-from vivavoce.server.run import OnStarted, Server, make_server
+from vivavoce.server.life import Life
+from vivavoce.server.listening import OnStarted, Server, make_server
 from vivavoce.transports.uvicorn_socket import EXTENSION, UvicornSocket
 
 
@@ -28,7 +29,8 @@ async def listening(app: Any) -> AsyncIterator[str]:
     config = uvicorn.Config(
         app, port=0, ws=UvicornSocket, log_config=None, lifespan="off", ws_max_size=1 << 20
     )
-    async with running(lambda on_started: Server(config, on_started)) as url:
+    calls = Calls(Settings(), ScriptedEngine(ScriptedSettings()))
+    async with running(lambda on_started: Server(config, calls, Life(0), on_started)) as url:
         yield url
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from vivavoce.call.admission import Admission, OwnSeats, Seats
 from vivavoce.call.driver import Call, Observer
 from vivavoce.call.owner import LOCAL, Owner
 from vivavoce.call.ports import Engine
@@ -67,9 +68,11 @@ def opening_session(
 class Calls:
     """Opens calls and knows those that live."""
 
-    def __init__(self, settings: Settings, engine: Engine) -> None:
+    def __init__(self, settings: Settings, engine: Engine, admission: Admission | None = None) -> None:
         self.settings = settings
         self.engine = engine
+        limits = settings.limits
+        self.admission = admission or OwnSeats(Seats(limits.max_sessions, limits.max_sessions_per_key))
         self._live: dict[str, Call] = {}
 
     def __len__(self) -> int:
@@ -88,6 +91,7 @@ class Calls:
         now_ms: int,
         observe: Observer | None = None,
         *,
+        call_id: str | None = None,
         owner: Owner = LOCAL,
         setup: dict[str, Any] | None = None,
     ) -> Call:
@@ -107,7 +111,7 @@ class Calls:
             engine_speaks=engine.capabilities.speaks,
             engine_prepares=engine.capabilities.prepares,
         )
-        call_id = new_call_id()
+        call_id = call_id or new_call_id()
         call = Call(
             call_id,
             machine,
@@ -127,6 +131,7 @@ class Calls:
     async def close(self, call: Call) -> None:
         """The call is over: forget it and free what it held."""
         self._live.pop(call.id, None)
+        self.admission.leave(call.id)
         call.hang_up(1000, "")
         await call.finish()
 

@@ -25,13 +25,42 @@ class SettingsError(Exception):
 
 
 class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where the server listens. `port` 0 takes a free one. `max_frame_bytes` bounds one WebSocket message."""
+    """Where the server listens, in how many processes, and how it ends.
+
+    `port` 0 takes a free one. `max_frame_bytes` bounds one WebSocket message. `workers` 0: one process per core. `drain_s`: how long
+    running sessions may go on after SIGTERM.
+    """
 
     host: str = "127.0.0.1"
     port: Port = 8000
     max_frame_bytes: Annotated[int, Meta(ge=65_536)] = 21 * 1024 * 1024
     max_unsent_bytes: Annotated[int, Meta(ge=65_536)] = 16 * 1024 * 1024
+    workers: Annotated[int, Meta(ge=0, le=256)] = 1
+    drain_s: Annotated[float, Meta(ge=0, le=86_400)] = 30.0
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class TlsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """TLS by files (`cert` and `key`, PEM), by a certificate that the server makes and keeps, or not at all."""
+
+    kind: Literal["off", "self-signed"] = "off"
+    cert: str = ""
+    key: str = ""
+
+
+class LimitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How much at the same time; 0 is without limit, except for the last two.
+
+    `max_requests`: POST requests under /v1 that are being worked on, per process. `max_waiting`: connections that have not said yet what
+    they want, per process; `handshake_s`: for how long they may.
+    """
+
+    max_sessions: Annotated[int, Meta(ge=0)] = 0
+    max_sessions_per_key: Annotated[int, Meta(ge=0)] = 0
+    max_requests: Annotated[int, Meta(ge=0)] = 64
+    max_requests_per_key: Annotated[int, Meta(ge=0)] = 0
+    max_waiting: Annotated[int, Meta(ge=1)] = 512
+    handshake_s: Annotated[float, Meta(gt=0, le=600)] = 10.0
 
 
 class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -108,6 +137,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole tree."""
 
     server: ServerSettings = ServerSettings()
+    tls: TlsSettings = TlsSettings()
+    limits: LimitSettings = LimitSettings()
     engine: EngineSettings = EngineSettings()
     session: SessionSettings = SessionSettings()
     auth: AuthSettings = AuthSettings()

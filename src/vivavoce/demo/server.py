@@ -105,7 +105,7 @@ def main() -> int:
     """Serve with the settings in the only argument until standard input closes."""
     from vivavoce.call.settings import SettingsError, load_settings
     from vivavoce.server.engines import make_engine
-    from vivavoce.server.run import make_server
+    from vivavoce.server.listening import make_server
 
     try:
         settings = load_settings(json.loads(sys.argv[1]))

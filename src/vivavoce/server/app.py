@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,14 +12,15 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from starlette.routing import WebSocketRoute
 
 import vivavoce
+from vivavoce.call.admission import Admission
 from vivavoce.call.ports import Engine
 from vivavoce.call.registry import Calls
 from vivavoce.call.settings import Settings
 from vivavoce.server.auth import bearer, check
-from vivavoce.server.readiness import probe
+from vivavoce.server.gate import Gate
+from vivavoce.server.life import GOODBYE, Life
+from vivavoce.server.readiness import Readiness
 from vivavoce.server.realtime import RealtimeEndpoint
-
-log = logging.getLogger("vivavoce.server")
 
 PAGE = Path(__file__).parent / "page"
 PAGE_HEADERS = {
@@ -43,26 +43,15 @@ CREATED = 1_778_112_000
 """2026-05-07, when the models of this list were introduced."""
 
 
-class Readiness:
-    """Whether a turn has gone through the engine yet, and what is wrong if it could not."""
+def create_app(
+    settings: Settings, engine: Engine, life: Life | None = None, admission: Admission | None = None
+) -> FastAPI:
+    """The server as an ASGI application. The engine is started and closed with it.
 
-    def __init__(self) -> None:
-        self.state = "starting"
-        self.reason = "the first turn is still on its way"
-
-    async def establish(self, calls: Calls) -> None:
-        """Run the probe once."""
-        problem = await probe(calls)
-        if problem is None:
-            self.state, self.reason = "ready", ""
-        else:
-            self.state, self.reason = "failed", problem
-            log.warning("not ready: %s", problem)
-
-
-def create_app(settings: Settings, engine: Engine) -> FastAPI:
-    """The server as an ASGI application. The engine is started and closed with it."""
-    calls = Calls(settings, engine)
+    `life`: tells when nobody may come in any more. `admission`: who may, where other processes serve as well.
+    """
+    life = life or Life(settings.server.drain_s)
+    calls = Calls(settings, engine, admission)
     readiness = Readiness()
 
     @contextlib.asynccontextmanager
@@ -74,18 +63,19 @@ def create_app(settings: Settings, engine: Engine) -> FastAPI:
         finally:
             first_turn.cancel()
             await asyncio.gather(first_turn, return_exceptions=True)
-            await calls.close_all("the server is shutting down")
+            await calls.close_all(GOODBYE)
             await engine.close()
 
     app = FastAPI(title="vivavoce", version=vivavoce.__version__, lifespan=lifespan)
     app.state.calls = calls
     app.state.readiness = readiness
-    app.router.routes.append(WebSocketRoute("/v1/realtime", RealtimeEndpoint(calls)))
-    _add_routes(app, settings, readiness)
+    app.router.routes.append(WebSocketRoute("/v1/realtime", RealtimeEndpoint(calls, life)))
+    app.add_middleware(Gate, limits=settings.limits, life=life)
+    _add_routes(app, settings, readiness, life)
     return app
 
 
-def _add_routes(app: FastAPI, settings: Settings, readiness: Readiness) -> None:
+def _add_routes(app: FastAPI, settings: Settings, readiness: Readiness, life: Life) -> None:
     def refused(request: Request) -> Response | None:
         refusal = check(
             settings.auth.keys,
@@ -112,7 +102,9 @@ def _add_routes(app: FastAPI, settings: Settings, readiness: Readiness) -> None:
 
     @app.get("/readyz")
     async def readyz() -> Response:
-        """A turn has gone through the engine."""
+        """A turn has gone through the engine, and new sessions are let in."""
+        if not life.serving:
+            return JSONResponse({"status": "draining", "reason": "the server is about to stop"}, 503)
         status = 200 if readiness.state == "ready" else 503
         return JSONResponse({"status": readiness.state, "reason": readiness.reason}, status)
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from urllib.parse import parse_qs
 
 import msgspec
 
-from vivavoce.call.registry import Calls
+from vivavoce.call.admission import DRAINING, Full
+from vivavoce.call.registry import Calls, new_call_id
 from vivavoce.protocol.dialects import Dialect, choose_dialect
 from vivavoce.server.auth import Refusal, bearer, check
+from vivavoce.server.gate import answer_handshake
+from vivavoce.server.life import Life
 from vivavoce.transports.uvicorn_socket import EXTENSION, UvicornSocket
 from vivavoce.transports.websocket import Message, Receive, SendMessage, WebSocketAttachment
 
@@ -17,8 +21,9 @@ from vivavoce.transports.websocket import Message, Receive, SendMessage, WebSock
 class RealtimeEndpoint:
     """An ASGI application for one route."""
 
-    def __init__(self, calls: Calls) -> None:
+    def __init__(self, calls: Calls, life: Life) -> None:
         self._calls = calls
+        self._life = life
         self._sockets = 0
 
     async def __call__(self, scope: Message, receive: Receive, send: SendMessage) -> None:
@@ -34,15 +39,34 @@ class RealtimeEndpoint:
         if refusal is not None:
             await refuse(send, refusal)
             return
+        call_id = new_call_id()
+        full = await self._admit(call_id, key)
+        if full is not None:
+            await answer_handshake(send, full)
+            return
         # Exactly `realtime` is answered, never the token that holds the key; a client that offered none gets none.
         chosen = "realtime" if "realtime" in offered else None
-        await send({"type": "websocket.accept", "subprotocol": chosen})
-        dialect = choose_dialect(headers.get("openai-beta"), offered)
-        shortcut = scope.get("extensions", {}).get(EXTENSION, {})
-        await self._serve(query, dialect, receive, send, shortcut.get("socket"))
+        try:
+            await send({"type": "websocket.accept", "subprotocol": chosen})
+            dialect = choose_dialect(headers.get("openai-beta"), offered)
+            shortcut = scope.get("extensions", {}).get(EXTENSION, {})
+            await self._serve(call_id, query, dialect, receive, send, shortcut.get("socket"))
+        except BaseException:
+            # Whatever goes wrong before there is a call: its seat is free again.
+            self._calls.admission.leave(call_id)
+            raise
+
+    async def _admit(self, call_id: str, key: str | None) -> Full | None:
+        """Take a seat for the call. Asked before the upgrade, where a client's library reads the answer and waits as it is told."""
+        if not self._life.serving:
+            return DRAINING
+        keys = self._calls.settings.auth.keys
+        holder = hashlib.blake2b((key or "").encode(), digest_size=16).hexdigest() if keys else ""
+        return await self._calls.admission.take(call_id, holder)
 
     async def _serve(
         self,
+        call_id: str,
         query: dict[str, list[str]],
         dialect: Dialect,
         receive: Receive,
@@ -52,7 +76,7 @@ class RealtimeEndpoint:
         calls = self._calls
         self._sockets += 1
         model = query.get("model", ["gpt-realtime-2"])[0]
-        call = calls.open(model, int(asyncio.get_running_loop().time() * 1000))
+        call = calls.open(model, int(asyncio.get_running_loop().time() * 1000), call_id=call_id)
         limits = calls.settings.server
         attachment = WebSocketAttachment(
             f"ws{self._sockets}",

@@ -6,59 +6,11 @@ import gc
 import logging
 import socket
 import sys
-from collections.abc import Callable
 
-import uvicorn
-
-from vivavoce.call.ports import Engine
+from vivavoce.call.ports import EngineNames
 from vivavoce.call.settings import Settings, SettingsError
-from vivavoce.server.app import create_app
+from vivavoce.server import tls
 from vivavoce.server.auth import is_loopback
-from vivavoce.server.engines import make_engine
-from vivavoce.transports.uvicorn_socket import UvicornSocket
-
-LARGEST_MESSAGE_BYTES = 64 * 1024 * 1024
-"""Above this a socket is closed with 1009; between `max_frame_bytes` and this a message is refused and the session goes on."""
-
-OnStarted = Callable[[str, int], None]
-
-
-class Server(uvicorn.Server):
-    """uvicorn, which tells when it listens and where."""
-
-    def __init__(self, config: uvicorn.Config, on_started: OnStarted) -> None:
-        super().__init__(config)
-        self._on_started = on_started
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start listening, then say so."""
-        await super().startup(sockets=sockets)
-        if self.started and not self.should_exit:
-            self._on_started(*self._address())
-
-    def _address(self) -> tuple[str, int]:
-        for server in self.servers:
-            for listening in server.sockets:
-                host, port = listening.getsockname()[:2]
-                return host, port
-        return self.config.host, self.config.port
-
-
-def make_server(settings: Settings, engine: Engine, on_started: OnStarted) -> Server:
-    """A server ready to `serve()` or `run()`."""
-    config = uvicorn.Config(
-        create_app(settings, engine),
-        host=settings.server.host,
-        port=settings.server.port,
-        ws=UvicornSocket,
-        ws_max_size=LARGEST_MESSAGE_BYTES,
-        ws_per_message_deflate=False,
-        log_config=None,
-        access_log=False,
-        lifespan="on",
-        timeout_graceful_shutdown=3,
-    )
-    return Server(config, on_started)
 
 
 def serve(settings: Settings) -> int:
@@ -75,18 +27,27 @@ def serve(settings: Settings) -> int:
         print(f"vivavoce: {problem}", file=sys.stderr)
         return 2
     try:
-        engine = make_engine(settings)
+        certificate = tls.Certificate(settings) if tls.wanted(settings) else None
+        return _serve_here(settings, certificate)
     except SettingsError as error:
         print(f"vivavoce: {error}", file=sys.stderr)
         return 2
+
+
+def _serve_here(settings: Settings, certificate: tls.Certificate | None) -> int:
+    """In this process. Imported here, because the process that only starts others needs none of it."""
+    from vivavoce.server.engines import make_engine
+    from vivavoce.server.listening import make_server
+
+    engine = make_engine(settings)
 
     def on_started(host: str, port: int) -> None:
         # What is loaded by now stays for good: a collector that need not walk it keeps no call waiting (docs/adr/0015-measuring.md).
         gc.collect()
         gc.freeze()
-        print_banner(settings, engine, host, port)
+        print_banner(settings, engine.names, host, port)
 
-    server = make_server(settings, engine, on_started)
+    server = make_server(settings, engine, on_started, certificate)
     server.run()
     return 0 if server.started else 3
 
@@ -106,14 +67,14 @@ def refuse_to_start(settings: Settings) -> str | None:
     return None
 
 
-def print_banner(settings: Settings, engine: Engine, host: str, port: int) -> None:
+def print_banner(settings: Settings, names: EngineNames, host: str, port: int, workers: int = 1) -> None:
     """At most ten lines: where, what answers, what to paste."""
-    names = engine.names
     shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
-    url = f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+    scheme = "https" if tls.wanted(settings) else "http"
+    url = f"{scheme}://[{shown}]:{port}" if ":" in shown else f"{scheme}://{shown}:{port}"
     key = "local" if not settings.auth.keys else "<one of your keys>"
     lines = [
-        f"vivavoce listens on {url}",
+        f"vivavoce listens on {url}" + (f", {workers} processes" if workers > 1 else ""),
         f"  hears   {names.vad}; {names.stt}",
         f"  thinks  {names.llm}",
         f"  speaks  {names.tts}",
@@ -123,6 +84,11 @@ def print_banner(settings: Settings, engine: Engine, host: str, port: int) -> No
         f"  vivavoce talk --url {url}",
         f"Or talk in the browser: {url}/",
     ]
+    if tls.wanted(settings):
+        files = tls.named_files(settings)
+        if files.own:
+            # What trusts it in Python and in Node; both are read when a program starts.
+            lines.insert(7, f"  export SSL_CERT_FILE={files.cert} NODE_EXTRA_CA_CERTS={files.cert}")
     print("\n".join(lines), flush=True)
 
 

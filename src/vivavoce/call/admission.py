@@ -1,0 +1,112 @@
+"""Who may still come in: how many sessions there are, whose they are, and which process has them.
+
+One table, wherever the sessions are served. A server of one process asks it directly (`Seats`), a server of several asks the process
+that started them, so that limits count for all of them together and a call can be found from anywhere (docs/adr/0026-workers-of-the-server.md).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Protocol
+
+FULL_RETRY_S = 5
+"""A session lasts minutes; a client that comes back after seconds neither hammers the server nor waits long for a free seat."""
+DRAINING_RETRY_S = 10
+"""About what a restart takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Full:
+    """Why nobody else is admitted: HTTP status, the error's type, code and words, and when to come back."""
+
+    status: int
+    type: str
+    code: str
+    message: str
+    retry_after_s: int = FULL_RETRY_S
+
+
+DRAINING = Full(
+    503, "server_error", "server_draining", "The server is about to stop. Try again.", DRAINING_RETRY_S
+)
+
+
+class Admission(Protocol):
+    """Seats for sessions, as whoever opens one sees them."""
+
+    async def take(self, call_id: str, holder: str) -> Full | None:
+        """Ask for a seat. `holder`: whose key it is, never the key itself; empty where there are none. None: it is taken."""
+
+    def leave(self, call_id: str) -> None:
+        """The session is over. Harmless for one that never had a seat."""
+
+
+class Seats:
+    """The table. 0 as a limit means none."""
+
+    def __init__(self, max_sessions: int = 0, max_sessions_per_key: int = 0) -> None:
+        self.draining = False
+        self._most = max_sessions
+        self._most_each = max_sessions_per_key
+        self._taken: dict[str, tuple[int, str]] = {}
+        self._held: Counter[str] = Counter()
+        self._in_worker: Counter[int] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._taken)
+
+    def take(self, call_id: str, holder: str, worker: int = 0) -> Full | None:
+        """Give a seat in process `worker`, or say why not."""
+        if self.draining:
+            return DRAINING
+        if self._most and len(self._taken) >= self._most:
+            message = f"All {self._most} sessions of this server are taken. Try again later."
+            return Full(503, "server_error", "server_overloaded", message)
+        if self._most_each and holder and self._held[holder] >= self._most_each:
+            message = f"This API key has reached its limit of {self._most_each} sessions at the same time."
+            return Full(429, "rate_limit_error", "rate_limit_exceeded", message)
+        self._taken[call_id] = worker, holder
+        self._held[holder] += 1
+        self._in_worker[worker] += 1
+        return None
+
+    def leave(self, call_id: str) -> None:
+        """Free a seat, if it was taken."""
+        if call_id not in self._taken:
+            return
+        worker, holder = self._taken.pop(call_id)
+        self._in_worker[worker] -= 1
+        self._held[holder] -= 1
+        if not self._held[holder]:
+            del self._held[holder]
+
+    def drop(self, worker: int) -> None:
+        """A process is gone, and all its sessions with it."""
+        for call_id, (owner, _) in list(self._taken.items()):
+            if owner == worker:
+                self.leave(call_id)
+
+    def owner(self, call_id: str) -> int | None:
+        """The process that has a call."""
+        found = self._taken.get(call_id)
+        return None if found is None else found[0]
+
+    def count(self, worker: int) -> int:
+        """How many sessions a process has."""
+        return self._in_worker[worker]
+
+
+class OwnSeats:
+    """Admission where one process serves everything."""
+
+    def __init__(self, seats: Seats) -> None:
+        self.seats = seats
+
+    async def take(self, call_id: str, holder: str) -> Full | None:
+        """Answered at once."""
+        return self.seats.take(call_id, holder)
+
+    def leave(self, call_id: str) -> None:
+        """Free a seat."""
+        self.seats.leave(call_id)
