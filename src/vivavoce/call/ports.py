@@ -19,10 +19,12 @@ class Capabilities:
 
     speaks: it sends audio with its transcript, so the session neither cuts clauses nor asks for `Speak`.
     prepares: it understands `Prepare` (speculation at a soft pause).
+    voiced: its own voice activity model takes its voice for speech, so that it can be asked to hear itself.
     """
 
     speaks: bool = False
     prepares: bool = False
+    voiced: bool = True
 
 
 @dataclass(frozen=True, slots=True)

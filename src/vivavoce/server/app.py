@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -20,10 +19,8 @@ from vivavoce.call.settings import Settings
 from vivavoce.server.auth import bearer, check
 from vivavoce.server.gate import Gate
 from vivavoce.server.life import GOODBYE, Life
-from vivavoce.server.readiness import probe
+from vivavoce.server.readiness import Readiness
 from vivavoce.server.realtime import RealtimeEndpoint
-
-log = logging.getLogger("vivavoce.server")
 
 PAGE = Path(__file__).parent / "page"
 PAGE_HEADERS = {
@@ -44,23 +41,6 @@ MODELS = (
 """Names clients ask for. Any other is accepted as well, and all are answered by the configured engine."""
 CREATED = 1_778_112_000
 """2026-05-07, when the models of this list were introduced."""
-
-
-class Readiness:
-    """Whether a turn has gone through the engine yet, and what is wrong if it could not."""
-
-    def __init__(self) -> None:
-        self.state = "starting"
-        self.reason = "the first turn is still on its way"
-
-    async def establish(self, calls: Calls) -> None:
-        """Run the probe once."""
-        problem = await probe(calls)
-        if problem is None:
-            self.state, self.reason = "ready", ""
-        else:
-            self.state, self.reason = "failed", problem
-            log.warning("not ready: %s", problem)
 
 
 def create_app(

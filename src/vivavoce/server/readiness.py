@@ -1,12 +1,14 @@
 """Readiness is real: a spoken turn goes through the whole engine before `/readyz` says yes.
 
 The engine first answers a typed greeting; the sound of that answer is then played to it as if a caller had said it. So nothing
-needs to be shipped, and every stage has worked once.
+needs to be shipped, and every stage has worked once. A probe that fails is repeated: what was wrong may pass, as a model endpoint
+that comes up after this server does.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 import msgspec
@@ -14,8 +16,35 @@ import msgspec
 from vivavoce.call.registry import Calls
 from vivavoce.protocol.dialects import GA, Dialect
 
+log = logging.getLogger("vivavoce.server")
+
 TIMEOUT_S = 30.0
 SILENCE_S = 1.2
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
+"""Between two probes; each failure doubles it, for a probe of a hosted model costs money."""
+
+_PUSH_TO_TALK = {"type": "realtime", "audio": {"input": {"turn_detection": None}}}
+
+
+class Readiness:
+    """Whether a turn has gone through the engine yet, and what is wrong if it could not."""
+
+    def __init__(self, first_pause_s: float = FIRST_PAUSE_S) -> None:
+        self.state = "starting"
+        self.reason = "the first turn is still on its way"
+        self._pause_s = first_pause_s
+
+    async def establish(self, calls: Calls) -> None:
+        """Probe until it succeeds. Says so when it does not, once for every reason."""
+        while (problem := await probe(calls)) is not None:
+            if (self.state, self.reason) != ("failed", problem):
+                log.warning("not ready: %s", problem)
+            self.state, self.reason = "failed", problem
+            await asyncio.sleep(self._pause_s)
+            self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+        if self.state == "failed":
+            log.warning("ready now")
+        self.state, self.reason = "ready", ""
 
 
 class ProbeAttachment:
@@ -72,9 +101,16 @@ async def probe(calls: Calls) -> str | None:
             status, audio = await client.until_done()
             if status != "completed" or not audio:
                 return f"a typed turn ended with: {status}"
+            voiced = calls.engine.capabilities.voiced
+            if not voiced:
+                # A tone is no speech, and a voice activity model that says so works: the turn ends as with push-to-talk.
+                say({"type": "session.update", "session": _PUSH_TO_TALK})
             for delta in audio:
                 say({"type": "input_audio_buffer.append", "audio": delta})
             say({"type": "input_audio_buffer.append", "audio": _silence()})
+            if not voiced:
+                say({"type": "input_audio_buffer.commit"})
+                say({"type": "response.create"})
             status, _ = await client.until_done()
             return None if status == "completed" else f"a spoken turn ended with: {status}"
     except TimeoutError:

@@ -57,7 +57,9 @@ class ScriptedEngine:
 
     def __init__(self, settings: ScriptedSettings) -> None:
         self.settings = settings
-        self.capabilities = Capabilities(speaks=settings.speaks, prepares=settings.prepares)
+        self.capabilities = Capabilities(
+            speaks=settings.speaks, prepares=settings.prepares, voiced=settings.voice_activity == "energy"
+        )
         self.names = EngineNames("scripted", "script", "constant transcript", "tone", settings.voice_activity)
         self._model: SileroModel | None = None
 

@@ -1,0 +1,46 @@
+"""When a server says that it is ready, and what it does while it is not."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.server.rig import server
+from vivavoce.call.registry import Calls
+from vivavoce.call.settings import load_settings
+from vivavoce.engines.scripted.engine import ScriptedEngine, ScriptedSettings
+from vivavoce.server.readiness import Readiness
+
+
+async def test_what_was_wrong_may_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    problems: list[str | None] = ["no model", "no model", "no voice", None]
+    monkeypatch.setattr("vivavoce.server.readiness.probe", lambda calls: answered(problems.pop(0)))
+    told: list[tuple[str, str]] = []
+
+    async def sleep(pause_s: float) -> None:
+        told.append((readiness.state, f"{readiness.reason}, again in {pause_s:g} s"))
+
+    monkeypatch.setattr("vivavoce.server.readiness.asyncio.sleep", sleep)
+    readiness = Readiness(first_pause_s=20)
+    assert readiness.state == "starting"
+    await readiness.establish(Calls(load_settings({}, environ={}), ScriptedEngine(ScriptedSettings())))
+    assert told == [
+        ("failed", "no model, again in 20 s"),
+        ("failed", "no model, again in 40 s"),
+        ("failed", "no voice, again in 60 s"),
+    ]
+    assert (readiness.state, readiness.reason) == ("ready", "")
+
+
+async def answered(problem: str | None) -> str | None:
+    return problem
+
+
+async def test_a_tone_that_is_no_speech_does_not_keep_a_server_from_being_ready(tmp_path: Path) -> None:
+    async with server(tmp_path, scripted__vad="silero") as url, httpx.AsyncClient() as client:
+        async with asyncio.timeout(10):
+            while (ready := await client.get(f"{url}/readyz")).status_code != 200:
+                assert ready.json()["status"] == "starting"
