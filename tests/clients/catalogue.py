@@ -103,4 +103,18 @@ CLIENTS = (
         "node",
         ("text", "audio", "tool", "parallel", "interruption", "approval", "handoff"),
     ),
+    Client(
+        "livekit-agents",
+        "livekit_agents.py",
+        "livekit-agents",
+        "frameworks",
+        ("text", "audio", "tool", "parallel", "interruption", "handoff", "transcription", "rest"),
+    ),
+    Client(
+        "pipecat-ai",
+        "pipecat_ai.py",
+        "pipecat-ai",
+        "frameworks",
+        ("text", "audio", "tool", "parallel", "interruption", "transcription", "rest"),
+    ),
 )
