@@ -25,6 +25,7 @@ class Pattern:
     """How every caller of a run behaves; times in milliseconds.
 
     utterances: PCM16 at 24 kHz, said in turn.
+    between: what the microphone hears while nobody speaks, over and over; digital silence when empty.
     silence_ms: the silence window the server is asked for.
     listens_ms: of a longer answer only this much is listened to (once all of it has come).
     end_of_turn: which chunk completes that window. "window": the one that ends `silence_ms` behind the utterance's last chunk;
@@ -39,6 +40,7 @@ class Pattern:
     listens_ms: int = 60_000
     patience_ms: int = 10_000
     end_of_turn: EndOfTurn = "window"
+    between: bytes = b""
 
     @cached_property
     def spoken(self) -> tuple[tuple[bytes, ...], ...]:
@@ -48,9 +50,11 @@ class Pattern:
         )
 
     @cached_property
-    def silent(self) -> bytes:
-        """One chunk of silence as a ready frame."""
-        return append_frame(silence(self.chunk_ms))
+    def silent(self) -> tuple[bytes, ...]:
+        """Silence as ready frames, to be sent in turn."""
+        return tuple(
+            append_frame(chunk) for chunk in chunks(self.between or silence(self.chunk_ms), self.chunk_ms)
+        )
 
 
 @dataclass(slots=True)
@@ -127,7 +131,7 @@ class Caller:
         pattern = self._pattern
         if self._turn is None and may_speak and now_s >= self._speaks_at_s:
             self._begin(now_s)
-        chosen = self._left.pop() if self._left else pattern.silent
+        chosen = self._left.pop() if self._left else pattern.silent[len(self.sent_s) % len(pattern.silent)]
         self.sent_s.append(now_s)
         turn = self._turn
         if turn is not None and not self._left and not turn.speech_end_ms:

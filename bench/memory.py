@@ -19,13 +19,17 @@ _QUIET_S = 2.0
 
 @dataclass(frozen=True)
 class Idle:
-    """Sessions that had one turn each and then send nothing. Memory in MB, CPU as a share of a core."""
+    """Sessions that had one turn each and then send nothing. Memory in MB, CPU as a share of a core.
+
+    cpu: what they add to `cpu_alone`, what the server uses when nobody is there.
+    """
 
     sessions: int
     mb_each: float
     rss_before_mb: float
     rss_mb: float
     cpu: float
+    cpu_alone: float
     problem: str
 
 
@@ -35,6 +39,9 @@ def measure_idle(server: Server, sessions: int, answer_ms: int, idle_s: float) -
     # The first callers leave behind what is allocated once.
     run(Load(server.socket_url, 4, 4.2, pattern))
     before_mb = server.rss_mb()
+    meter = Meter(server)
+    time.sleep(idle_s)
+    alone = meter.read().core_share
     after: list[float] = []
 
     def look() -> None:
@@ -48,7 +55,15 @@ def measure_idle(server: Server, sessions: int, answer_ms: int, idle_s: float) -
     problem = report.void or (f"{report.unanswered} turns unanswered" if report.unanswered else "")
     if len(report.turns) != sessions:
         problem = problem or f"{len(report.turns)} turns of {sessions} sessions"
-    return Idle(sessions, (after[0] - before_mb) / sessions, before_mb, after[0], after[1], problem)
+    return Idle(
+        sessions,
+        (after[0] - before_mb) / sessions,
+        before_mb,
+        after[0],
+        max(0.0, after[1] - alone),
+        alone,
+        problem,
+    )
 
 
 @dataclass(frozen=True)

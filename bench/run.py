@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,12 +15,12 @@ from bench.caller import Pattern
 from bench.figures import percentile, shown, table
 from bench.load import Load, run
 from bench.place import cores, machine, on_core, wait_for_quiet
-from bench.sections import FULL, QUICK, Section, Target
+from bench.sections import FULL, QUICK, Lengths, Section, Target
 from bench.sound import voice
 from bench.trial import BUSY, Conditions, Trial
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
-SECTIONS = ("latency", "cost", "memory", "models")
+SECTIONS = ("latency", "cost", "memory", "churn", "models")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -37,6 +38,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--wait", type=float, default=60.0, metavar="S", help="how long to wait for a quiet machine (60)"
     )
+    parser.add_argument(
+        "--churn-minutes",
+        type=float,
+        metavar="MIN",
+        help="how long callers come and go (30; 0.5 with --quick)",
+    )
     commands = parser.add_subparsers(dest="command", metavar="load")
     _add_load(commands)
     given = parser.parse_args(argv)
@@ -53,7 +60,10 @@ def run_all(given: argparse.Namespace) -> int:
     if busiest > BUSY:
         conditions.say(f"others use {busiest:.0%} of a core")
     started = time.monotonic()
-    found = measure(chosen, conditions, quick=given.quick)
+    lengths = QUICK if given.quick else FULL
+    if given.churn_minutes is not None:
+        lengths = replace(lengths, churn_minutes=given.churn_minutes)
+    found = measure(chosen, conditions, lengths)
     text = written(found, conditions, time.monotonic() - started, busiest)
     print(text)
     if not given.quick and not given.only:
@@ -61,9 +71,8 @@ def run_all(given: argparse.Namespace) -> int:
     return 0 if all(target.met for section in found for target in section.targets) else 1
 
 
-def measure(chosen: tuple[str, ...] | list[str], conditions: Conditions, quick: bool) -> list[Section]:
+def measure(chosen: tuple[str, ...] | list[str], conditions: Conditions, lengths: Lengths) -> list[Section]:
     """The chosen sections, in their order."""
-    lengths = QUICK if quick else FULL
     found: list[Section] = []
     loaded: dict[str, Trial] = {}
     if "latency" in chosen:
@@ -72,6 +81,7 @@ def measure(chosen: tuple[str, ...] | list[str], conditions: Conditions, quick: 
     later: tuple[tuple[str, Callable[[], Section]], ...] = (
         ("cost", lambda: sections.cost(conditions, loaded)),
         ("memory", lambda: sections.remembered(lengths, conditions)),
+        ("churn", lambda: sections.came_and_went(lengths, conditions)),
         ("models", lambda: sections.models(lengths, conditions)),
     )
     return found + [make() for name, make in later if name in chosen]

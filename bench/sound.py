@@ -47,6 +47,14 @@ def silence(length_ms: int) -> bytes:
     return bytes(length_ms * BYTES_PER_MS)
 
 
+@cache
+def room(length_ms: int, dbfs: float = -60.0) -> bytes:
+    """A quiet room as a microphone hears it: white noise of this RMS level, the same every time."""
+    count = RATE_HZ * length_ms // 1000
+    noise = np.random.default_rng(1).normal(size=count) * 32768 * 10 ** (dbfs / 20)
+    return noise.round().astype("<i2").tobytes()
+
+
 def chunks(pcm: bytes, chunk_ms: int) -> list[bytes]:
     """`pcm` in pieces of `chunk_ms`, the last one filled up with silence."""
     size = chunk_ms * BYTES_PER_MS

@@ -16,8 +16,10 @@ from vivavoce.audio.frames import split
 from vivavoce.audio.resample import resample
 from vivavoce.call.ports import VoiceActivity
 from vivavoce.engines.cascade.model_files import VOICE_ACTIVITY_MODEL, ModelFileMissing, find_model
-from vivavoce.engines.cascade.vad import EnergyVoiceActivity, SileroModel
+from vivavoce.engines.cascade.vad import Background, EnergyVoiceActivity, SileroModel
 from vivavoce.protocol.errors import EngineError
+from vivavoce.protocol.session_objects import ServerVad
+from vivavoce.session.turns import Policy, Turn, TurnDetector
 
 LEAD_MS = 1000
 SENTENCES = (
@@ -211,3 +213,51 @@ def test_energy_drops_an_unfinished_window_at_a_gap() -> None:
 def test_a_threshold_nobody_can_mean_is_refused(threshold_dbfs: float) -> None:
     with pytest.raises(ValueError, match="threshold_dbfs must be above -120"):
         EnergyVoiceActivity(threshold_dbfs)
+
+
+# --- background ---------------------------------------------------------------------------------------------------------
+
+
+def test_steady_background_is_judged_once_in_four_windows() -> None:
+    background = Background()
+    covered = []
+    for _ in range(160):
+        covered.append(background.covers(1e-4))
+        if not covered[-1]:
+            background.judged(0.01)
+    # Until it is known how loud the room is (two seconds, for one so loud), everything is judged.
+    assert True not in covered[:60]
+    assert sum(covered[-16:]) == 12
+    assert "11110" not in "".join("1" if passed else "0" for passed in covered)
+
+
+def test_whatever_is_louder_than_the_background_is_judged_at_once() -> None:
+    background = Background()
+    for _ in range(160):
+        if not background.covers(1e-4):
+            background.judged(0.01)
+    assert not background.covers(3e-4)
+    background.judged(0.3)
+    # The model is not sure any more: everything is judged until it is again.
+    assert not any(background.covers(1e-4) for _ in range(20))
+
+
+@pytest.mark.parametrize("snr_db", [None, 30.0, 10.0])
+def test_passing_over_background_changes_no_turn(
+    snr_db: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip, _, _ = utterance(SENTENCES[1], "rms", snr_db)
+    quiet = pcm(as_floats(Clip(clip.pcm[: 24_000 * 2 * LEAD_MS // 1000], 24_000)), 24_000)
+    whole = Clip(quiet.pcm * 3 + clip.pcm + quiet.pcm * 3 + clip.pcm, 24_000)
+    saved = turns_of(whole)
+    monkeypatch.setattr(Background, "covers", lambda self, power: False)
+    judged = turns_of(whole)
+    assert [turn for turn, _ in saved] == [turn for turn, _ in judged] == [Turn.STARTED, Turn.STOPPED] * 2
+    assert all(abs(at - other) <= 2 * 32 for (_, at), (_, other) in zip(saved, judged, strict=True))
+
+
+def turns_of(clip: Clip) -> list[tuple[Turn, float]]:
+    """What a session makes of a clip, and when (ms)."""
+    detector = TurnDetector(Policy.of(ServerVad(), 0))
+    verdicts = [(detector.judge(at, p), at / 48) for at, p in judge(silero().open(), clip)]
+    return [(turn, at) for turn, at in verdicts if turn is not None]

@@ -26,6 +26,19 @@ _TICKS_PER_SAMPLE = TICKS_PER_SECOND // MODEL_RATE_HZ
 _CONTEXT = 64
 _WINDOW = 512
 
+_CERTAIN = 0.05
+"""Below this the model has no doubt that nobody speaks."""
+_SETTLED = 8
+"""So many windows in a row without a doubt (a quarter of a second) before any is passed over."""
+_PASSED_OVER = 3
+"""At most so many windows in a row are passed over."""
+_LOUDER = 2.0
+"""A window of this times the background's power (3 dB) is something new."""
+_CREEP = 1.02
+"""By how much the background may rise from one window to the next: 3 dB in a second."""
+_FAINT = _WINDOW * 10 ** (-76 / 10)
+"""Power of a window at -76 dBFS: fainter than this is the silence of a muted microphone."""
+
 
 class SileroModel:
     """One loaded Silero model, shared by all calls of a process. Runs may come from any thread."""
@@ -84,6 +97,8 @@ class SileroVoiceActivity:
         self._next_start = 0
         self._filled = 0
         self._window_start = 0
+        self._background = Background()
+        self._last = 0.0
 
     def probabilities(self, frame: Frame) -> list[tuple[int, float]]:
         if frame.start != self._next_start or frame.clip.rate_hz != self._rate_hz:
@@ -115,11 +130,16 @@ class SileroVoiceActivity:
         self._window_start = frame.start - self._resampler.delay_ticks
 
     def _judge(self) -> float:
-        binding, other = self._bindings
-        self._bindings = [other, binding]
-        self._session.run_with_iobinding(binding)
-        self._window[0, :_CONTEXT] = self._window[0, _WINDOW:]
-        return float(self._probability[0, 0])
+        window = self._window[0]
+        fresh = window[_CONTEXT:]
+        if not self._background.covers(float(fresh.dot(fresh))):
+            binding, other = self._bindings
+            self._bindings = [other, binding]
+            self._session.run_with_iobinding(binding)
+            self._last = float(self._probability[0, 0])
+            self._background.judged(self._last)
+        window[:_CONTEXT] = window[_WINDOW:]
+        return self._last
 
     def _bind(
         self,
@@ -132,6 +152,34 @@ class SileroVoiceActivity:
         binding.bind_output("output", "cpu", 0, np.float32, (1, 1), self._probability.ctypes.data)
         binding.bind_output("stateN", "cpu", 0, np.float32, after.shape, after.ctypes.data)
         return binding
+
+
+class Background:
+    """Which windows need no model: those of a caller who has long been quiet, no louder than the room has been all along.
+
+    Whoever begins to speak is louder than what was there before, so the model is asked at once; of steady background it is asked
+    about each fourth window (docs/adr/0014-vad.md).
+    """
+
+    def __init__(self) -> None:
+        self._floor = _FAINT
+        self._quiet = 0
+        self._passed_over = 0
+
+    def covers(self, power: float) -> bool:
+        """Whether a window of this power (sum of squares, full scale 1) may be taken for more of the same."""
+        alike = power < self._floor * _LOUDER
+        # A dip is taken over at once, a louder room within seconds.
+        self._floor = max(_FAINT, min(power, self._floor * _CREEP))
+        if alike and self._quiet >= _SETTLED and self._passed_over < _PASSED_OVER:
+            self._passed_over += 1
+            return True
+        self._passed_over = 0
+        return False
+
+    def judged(self, p: float) -> None:
+        """What the model said of a window that was not covered."""
+        self._quiet = self._quiet + 1 if p < _CERTAIN else 0
 
 
 class EnergyVoiceActivity:
