@@ -159,8 +159,28 @@ def uv_environment() -> dict[str, str]:
     }
 
 
+WITH_LIBRARY = ("soundfile",)
+"""Packages that exist for this platform with their C library inside and for any platform without it."""
+
+
+def lock_entry(lock: str, package: str) -> str:
+    """The lines of a lock that pin one package, with their hashes; "" when it is not in there."""
+    entries = lock.replace("\\\n", "\\\0").splitlines()
+    return "".join(f"{entry}\n" for entry in entries if entry.startswith(f"{package}==")).replace("\0", "\n")
+
+
+def install_with_library(lock: Path) -> None:
+    """pip first for these: it takes the file made for this platform wherever that is, uv the first index's file."""
+    pinned = "".join(lock_entry(lock.read_text(encoding="utf-8"), package) for package in WITH_LIBRARY)
+    only = VENV / "with-library.txt"
+    only.write_text(pinned, encoding="utf-8")
+    pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "-r", str(only)]
+    run([*pip, "--only-binary", ":all:"], "installing packages with pip")
+
+
 def install_packages(package_set: str) -> None:
     lock = REQUIREMENTS / f"{package_set}.txt"
+    install_with_library(lock)
     uv = [str(VENV / "bin" / "uv"), "pip", "install", "--python", str(PYTHON)]
     run([*uv, "--require-hashes", "-r", str(lock)], "installing packages with uv", uv_environment())
 

@@ -168,6 +168,27 @@ def test_a_missing_module_is_one_line(
     assert not (checkout / ".venv").exists()
 
 
+def test_packages_with_their_library_inside_are_left_to_pip(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (checkout / ".venv").mkdir()
+    commands: list[list[str]] = []
+
+    def run(command: list[str], what: str, extra: dict[str, str] | None = None) -> str:
+        commands.append(command)
+        return ""
+
+    monkeypatch.setattr(set_up, "run", run)
+    set_up.install_packages("runtime")
+    pip, uv = next(one for one in commands if "pip" in one), commands[-1]
+    assert (pip[2], pip[-1], uv[1:3]) == ("pip", ":all:", ["pip", "install"])
+    lines = Path(pip[pip.index("-r") + 1]).read_text().splitlines()
+    assert lines[0].startswith("soundfile==")
+    assert len(lines) > 4
+    assert all(line.strip().startswith("--hash=sha256:") for line in lines[1:])
+    assert set(lines) <= set((checkout / "requirements" / "runtime.txt").read_text().splitlines())
+
+
 def test_tools_are_shown_only_when_they_fail(
     checkout: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
