@@ -183,6 +183,9 @@ class Prompt:
         the first is the system message when there are instructions.
     tools: {"type": "function", "function": {"name", "description", "parameters"}} dicts.
     tool_choice: "auto" | "none" | "required" | {"type": "function", "function": {"name": ...}}.
+    effort: how much a model that reasons shall do so ("minimal" to "xhigh"); None leaves it to the model.
+
+    The content of a user's message may be a list of {"type": "text"} and {"type": "image_url"} parts.
     """
 
     messages: tuple[dict[str, Any], ...]
@@ -190,6 +193,7 @@ class Prompt:
     tool_choice: Any = "auto"
     parallel_tool_calls: bool = True
     max_tokens: int | None = None
+    effort: str | None = None
 
 
 class LanguageModel(Protocol):

@@ -168,6 +168,22 @@ def cannot_update_voice(param: str = "session.audio.output.voice") -> ClientErro
     )
 
 
+def unknown_prompt(prompt_id: str, version: str | None, param: str) -> ClientError:
+    """A stored prompt, or a version of one, that is not there; the first words are those of the REST API."""
+    if version is None:
+        return ClientError("prompt_not_found", f"Prompt with id '{prompt_id}' not found.", f"{param}.id")
+    return ClientError(
+        "prompt_not_found",
+        f"Prompt with id '{prompt_id}' and version '{version}' not found.",
+        f"{param}.version",
+    )
+
+
+def broken_prompt(prompt_id: str) -> ClientError:
+    """A stored prompt that cannot be read: nothing a client could mend."""
+    return ClientError("server_error", f"The stored prompt '{prompt_id}' is broken.", type="server_error")
+
+
 def session_expired(minutes: int = 60) -> ClientError:
     """Sent once, then the connection closes with 1001 and the same text."""
     return ClientError("session_expired", f"Your session hit the maximum duration of {minutes} minutes.")
@@ -265,6 +281,14 @@ def duplicate_item(item_id: str) -> ClientError:
         "item_create_duplicate_item_id",
         f"Error creating item: an item with id '{item_id}' already exists.",
         "item.id",
+    )
+
+
+def too_many_images(limit_bytes: int) -> ClientError:
+    return ClientError(
+        "invalid_value",
+        f"Error creating item: the images of the conversation would have more than {limit_bytes} bytes; delete some.",
+        "item.content",
     )
 
 

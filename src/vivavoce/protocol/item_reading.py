@@ -11,7 +11,15 @@ import msgspec
 from msgspec import UNSET
 
 from vivavoce.protocol import errors
-from vivavoce.protocol.items import PARTS_OF_ROLE, InputAudio, InputItem, ItemReference, MessageItem
+from vivavoce.protocol.images import check_image
+from vivavoce.protocol.items import (
+    PARTS_OF_ROLE,
+    InputAudio,
+    InputImage,
+    InputItem,
+    ItemReference,
+    MessageItem,
+)
 from vivavoce.protocol.refusals import refusal
 
 _ItemT = TypeVar("_ItemT", bound=InputItem)
@@ -48,7 +56,7 @@ def _prepare_part(raw: Any) -> Any:
 
 
 def check_item(item: _ItemT, path: str) -> _ItemT:
-    """Refuse what only the types allow: parts that do not fit the role, an audio part without audio."""
+    """Refuse what only the types allow: parts that do not fit the role, an audio part without audio, no image."""
     if not isinstance(item, MessageItem):
         if isinstance(item, ItemReference) and not item.id:
             raise errors.missing_parameter(f"{path}.id")
@@ -58,6 +66,8 @@ def check_item(item: _ItemT, path: str) -> _ItemT:
         part_type = str(part.__struct_config__.tag)
         if part_type not in allowed:
             raise errors.unsupported_value(f"{path}.content[{index}].type", part_type, allowed)
+        if isinstance(part, InputImage) and part.image_url is not UNSET:
+            check_image(part.image_url, f"{path}.content[{index}].image_url")
         if isinstance(part, InputAudio) and part.audio is UNSET and part.transcript is None:
             raise errors.missing_parameter(f"{path}.content[{index}].audio")
     return item

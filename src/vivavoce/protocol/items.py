@@ -32,9 +32,9 @@ class InputAudio(Struct, tag_field="type", tag="input_audio", kw_only=True):
 
 
 class InputImage(Struct, tag_field="type", tag="input_image", kw_only=True):
-    """An image of a user message, as a data URI."""
+    """An image of a user message, as a data URI; left out where it would be too large for a client's frame."""
 
-    image_url: str
+    image_url: str | UnsetType
     detail: Literal["auto", "low", "high"] = "auto"
 
 
@@ -105,12 +105,13 @@ class McpToolInfo(Struct, kw_only=True):
 
 
 class McpListToolsItem(Struct, tag_field="type", tag="mcp_list_tools", kw_only=True):
-    """The tools an MCP server offers."""
+    """The tools an MCP server offers. `error`: why there are none, as the item of the same name in the Responses API has it."""
 
     id: ItemId = ""
     object: ObjectTag = "realtime.item"
     server_label: str
     tools: list[McpToolInfo]
+    error: str | UnsetType | None = UNSET
 
 
 class McpProtocolError(Struct, tag_field="type", tag="protocol_error", kw_only=True):

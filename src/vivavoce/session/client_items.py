@@ -15,6 +15,7 @@ from vivavoce.protocol.items import (
     FunctionCallItem,
     FunctionCallOutputItem,
     InputAudio,
+    InputImage,
     Item,
     MessageItem,
     OutputAudio,
@@ -23,6 +24,7 @@ from vivavoce.protocol.session_objects import AudioFormat
 from vivavoce.session.conversation import Conversation, snapshot
 from vivavoce.session.effects import Transcribe
 from vivavoce.session.item_audio import ItemAudio
+from vivavoce.session.options import SessionOptions
 from vivavoce.session.outbox import Outbox
 
 
@@ -30,12 +32,12 @@ class ClientItems:
     """The verbs of `conversation.item.*` that need nothing but the conversation and its audio."""
 
     def __init__(
-        self, outbox: Outbox, conversation: Conversation, item_audio: ItemAudio, retrieved_audio_bytes: int
+        self, outbox: Outbox, conversation: Conversation, item_audio: ItemAudio, options: SessionOptions
     ) -> None:
         self._outbox = outbox
         self._conversation = conversation
         self._item_audio = item_audio
-        self._retrieved_audio_bytes = retrieved_audio_bytes
+        self._options = options
 
     def create(self, event: ce.ConversationItemCreate, wire: AudioFormat, promised_id: str | None) -> Item:
         """Add the client's item; its audio is in the session's input format.
@@ -47,6 +49,7 @@ class ClientItems:
         self._conversation.check_new(item, event.previous_item_id)
         if promised_id is not None and item.id == promised_id:
             raise errors.duplicate_item(item.id)
+        self._check_images(item)
         sound = _take_audio(item, wire)
         item.id = item.id or self._outbox.new_id("item")
         if isinstance(item, FunctionCallItem) and not item.call_id:
@@ -54,7 +57,7 @@ class ClientItems:
         if isinstance(item, MessageItem | FunctionCallItem | FunctionCallOutputItem) and item.status is UNSET:
             item.status = "completed"
         previous = self._conversation.insert(item, event.previous_item_id)
-        self._outbox.announce(item, previous)
+        self._outbox.announce(self._shown(item), previous)
         if sound is not None:
             self._item_audio.add(item.id, [sound])
             self._outbox.put(Transcribe(item.id, (Frame(0, sound),)))
@@ -67,7 +70,7 @@ class ClientItems:
         item = self._conversation.get(event.item_id)
         if item is None:
             raise errors.retrieve_unknown(event.item_id)
-        shown = snapshot(item)
+        shown = self._shown(item)
         if isinstance(shown, MessageItem):
             for part in shown.content:
                 if isinstance(part, InputAudio | OutputAudio):
@@ -82,16 +85,41 @@ class ClientItems:
         self._item_audio.drop(event.item_id)
         self._outbox.send(se.ConversationItemDeleted, item_id=event.item_id)
 
+    def _check_images(self, item: Item) -> None:
+        """Images are kept whole for as long as their items are, so there is an end to them."""
+        wanted = _image_bytes(item)
+        if (
+            wanted
+            and wanted + sum(map(_image_bytes, self._conversation.items())) > self._options.call_image_bytes
+        ):
+            raise errors.too_many_images(self._options.call_image_bytes)
+
+    def _shown(self, item: Item) -> Item:
+        """The item as clients see it: images, like audio, only as large as a frame of theirs may be."""
+        shown = snapshot(item)
+        for part in shown.content if isinstance(shown, MessageItem) else ():
+            if (
+                isinstance(part, InputImage)
+                and len(part.image_url or "") > self._options.retrieved_audio_bytes
+            ):
+                part.image_url = UNSET
+        return shown
+
     def _recalled(self, item_id: str, wire: AudioFormat) -> str | msgspec.UnsetType:
         """An item's audio as base64, or nothing where it is gone or too large for one frame of some clients."""
         clip = self._item_audio.recall(item_id)
         if (
             clip is None
-            or len(clip.pcm) * 4 // 3 > self._retrieved_audio_bytes
+            or len(clip.pcm) * 4 // 3 > self._options.retrieved_audio_bytes
             or clip.rate_hz != wire.rate_hz
         ):
             return UNSET
         return encode_audio(clip, wire.type)
+
+
+def _image_bytes(item: Item) -> int:
+    parts = item.content if isinstance(item, MessageItem) else []
+    return sum(len(part.image_url or "") for part in parts if isinstance(part, InputImage))
 
 
 def _take_audio(item: Item, wire: AudioFormat) -> Clip | None:

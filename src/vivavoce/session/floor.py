@@ -87,12 +87,12 @@ class Floor:
         """A tool output came after the active response was given its context."""
         self.discarded = 0
         """Speculations that came to nothing since the last turn."""
+        self.requests = requests
         self._outbox = outbox
         self._conversation = conversation
         self._playback = playback
         self._deadlines = deadlines
         self._ledger = ledger
-        self._requests = requests
         self._options = options
         self._engine_speaks = engine_speaks
         self._answers: dict[str, Answer] = {}
@@ -114,7 +114,7 @@ class Floor:
         What does not fit into the model's context fails at once (protocol reference 3.6).
         """
         try:
-            request = self._requests.make(session, config)
+            request = self.requests.make(session, config)
         except ContextTooLong as too_long:
             self._open(config).end("fail", Usage(), error=_too_long(too_long))
             return
@@ -148,7 +148,7 @@ class Floor:
         """A soft pause: start on an answer to what was said so far."""
         self.withdraw()
         try:
-            request = self._requests.make(session, override_response(session, None), unfinished=True)
+            request = self.requests.make(session, override_response(session, None), unfinished=True)
         except ContextTooLong:
             return  # The response will say so, if there is to be one.
         asked = MessageItem(id=item_id, role="user", content=[InputAudio()])
@@ -160,7 +160,7 @@ class Floor:
     def _outdated(self, session: SessionObject, ready: Speculation) -> bool:
         """Whether the session, or the conversation before the turn, has changed since the answer was prepared."""
         try:
-            now = self._requests.make(session, override_response(session, None))
+            now = self.requests.make(session, override_response(session, None))
         except ContextTooLong:
             return True
         then = ready.answer.request
@@ -192,7 +192,7 @@ class Floor:
             return
         ready.answer.clock.discard()
         self._close(ready.answer)
-        request = self._requests.make(session, override_response(session, None))
+        request = self.requests.make(session, override_response(session, None))
         answer = self._answer(self._outbox.new_id("gen"), request)
         answer.clock = ready.answer.clock
         self._attach(answer, ready.turn_over, now_ms)
@@ -305,7 +305,7 @@ class Floor:
         config = override_response(
             session, {"metadata": FILLER, "tools": [], "instructions": "", "input": []}
         )
-        request = self._requests.make(session, config)  # No model is asked, so none is shown anything.
+        request = self.requests.make(session, config)  # No model is asked, so none is shown anything.
         response = self._open(config)
         answer = self._answer(self._outbox.new_id("gen"), request)
         self._attach(answer, response, now_ms)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vivavoce.session.prompts import FindPrompt, no_prompts
 from vivavoce.session.usage import CountText, estimate_text_tokens
 
 
@@ -20,6 +21,9 @@ class SessionOptions:
         as the upstream does.
     context_tokens, output_tokens: the model's context window, and the part of it that is kept free for the answer
         (protocol reference 3.6); the rest is what a conversation may fill.
+    call_image_bytes: images a conversation may hold, as base64.
+    mcp_servers: names under which the operator has set up MCP servers; a client may use them by `server_label` alone.
+    find_prompt: a stored prompt by its id and version.
     count_text: tokens in a text, where the engine does not count itself.
     """
 
@@ -33,6 +37,9 @@ class SessionOptions:
     keep_response_create: bool = True
     context_tokens: int = 128_000
     output_tokens: int = 32_000
+    call_image_bytes: int = 64_000_000
+    mcp_servers: tuple[str, ...] = ()
+    find_prompt: FindPrompt = no_prompts
     count_text: CountText = estimate_text_tokens
 
     @property

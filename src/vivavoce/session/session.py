@@ -28,7 +28,7 @@ from vivavoce.protocol.client_events import ClientEvent
 from vivavoce.protocol.errors import ClientError
 from vivavoce.protocol.items import FunctionCallOutputItem, MessageItem
 from vivavoce.protocol.session_objects import SessionObject
-from vivavoce.protocol.sessions import merge_session, override_response
+from vivavoce.protocol.sessions import override_response
 from vivavoce.session.client_items import ClientItems
 from vivavoce.session.connections import Connections
 from vivavoce.session.conversation import Conversation, spoken_part
@@ -40,6 +40,7 @@ from vivavoce.session.item_audio import ItemAudio
 from vivavoce.session.options import SessionOptions
 from vivavoce.session.outbox import NewId, Outbox
 from vivavoce.session.playback import Playback
+from vivavoce.session.prompts import Configuration
 from vivavoce.session.requests import Requests
 from vivavoce.session.signals import (
     Signal,
@@ -66,8 +67,10 @@ class RealtimeSession:
         *,
         engine_speaks: bool = False,
         engine_prepares: bool = False,
+        setup: dict[str, Any] | None = None,
     ) -> None:
-        self.config = opening
+        self.configuration = Configuration(opening, options.find_prompt, setup)
+        self.config = self.configuration.session
         self.options = options
         self.conversation = Conversation(new_id("conv"))
         self.deadlines = Deadlines()
@@ -77,9 +80,7 @@ class RealtimeSession:
         self._prepares = engine_prepares and options.soft_pause_ms > 0
         self.connections = Connections(self._outbox)
         self.ear = Ear(self._outbox, self.conversation, self.item_audio, options)
-        self.items = ClientItems(
-            self._outbox, self.conversation, self.item_audio, options.retrieved_audio_bytes
-        )
+        self.items = ClientItems(self._outbox, self.conversation, self.item_audio, options)
         self.transcripts = Transcripts(self._outbox, self.conversation, self.item_audio)
         ledger = Ledger(options.count_text, self.item_audio)
         self.floor = Floor(
@@ -163,18 +164,17 @@ class RealtimeSession:
     # --- the session itself ---------------------------------------------------------------------------------------------
 
     def _update_session(self, event: ce.SessionUpdate, source: str, now_ms: int) -> None:
-        merged = merge_session(
-            self.config,
+        self.config = self.configuration.update(
             event.session,
             silence_duration_ms=self.options.silence_duration_ms,
             spoken=self.playback.anything_sent,
+            check=lambda session: check_rule(session.truncation, self.options.input_tokens),
         )
-        check_rule(merged.truncation, self.options.input_tokens)
-        self.config = merged
         self._follow_config()
         self._outbox.send(se.SessionUpdated, session=self.config)
 
     def _follow_config(self) -> None:
+        self.floor.requests.preface = self.configuration.preface
         self.ear.follow(self.config.audio.input)
         self._outbox.put(Configure(self.config))
 
@@ -284,7 +284,7 @@ class RealtimeSession:
     # --- responses ------------------------------------------------------------------------------------------------------
 
     def _create_response(self, event: ce.ResponseCreate, source: str, now_ms: int) -> None:
-        config = override_response(self.config, event.response)
+        config = self.configuration.response(event.response)
         self.conversation.resolve(config.input or [])  # Refused before anything has changed.
         if config.conversation == "none":
             self.floor.create(self.config, config, now_ms)

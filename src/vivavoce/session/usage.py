@@ -180,7 +180,7 @@ def _content(item: InputItem) -> Any:
     """What an item's weight depends on besides its audio, in a form that holds on to nothing large."""
     if isinstance(item, MessageItem):
         return tuple(
-            (len(part.image_url or ""), part.detail)
+            (len(part.image_url) if isinstance(part.image_url, str) else 0, part.detail)
             if isinstance(part, InputImage)
             else hash(part.transcript if isinstance(part, InputAudio | OutputAudio) else part.text)
             for part in item.content

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
+import re
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -24,15 +26,20 @@ from vivavoce.engines.cascade.chat_chunks import (
     Nonsense,
     error_text,
 )
+from vivavoce.engines.cascade.seeing import has_images, without_images
 from vivavoce.protocol.errors import EngineError
 
 if TYPE_CHECKING:
     import httpx
 
+log = logging.getLogger("vivavoce.cascade")
+
 _STAGE = "llm"
 _RETRYABLE = frozenset({408, 409, 425, 429})
 # Fields that some servers refuse with 400 or 422. The answer is the same without them, so they are dropped and not sent again.
-_OPTIONAL = ("stream_options", "parallel_tool_calls")
+_OPTIONAL = ("stream_options", "parallel_tool_calls", "reasoning_effort")
+_IMAGES = "images"
+_BLIND = re.compile(r"image|vision|multi-?modal|mmproj", re.IGNORECASE)
 _ERROR_BODY_BYTES = 64_000
 
 
@@ -41,7 +48,8 @@ class ChatModel:
 
     url: the base address, such as http://127.0.0.1:11434/v1. key: sent as a bearer token when there is one.
     first_token_s: from sending the request to the first token. between_tokens_s: between two tokens after that. Comments that
-    only keep the connection alive do not count as tokens.
+    only keep the connection alive do not count as tokens. sees_images: whether it is shown images, or told that there was one; an
+    endpoint that refuses images is not sent any again.
     """
 
     def __init__(
@@ -52,6 +60,7 @@ class ChatModel:
         *,
         first_token_s: float = 10.0,
         between_tokens_s: float = 10.0,
+        sees_images: bool = True,
     ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -63,7 +72,7 @@ class ChatModel:
         self._key = key
         self._first_token_s = first_token_s
         self._between_tokens_s = between_tokens_s
-        self._refused: set[str] = set()
+        self._refused: set[str] = set() if sees_images else {_IMAGES}
         self._client: httpx.AsyncClient | None = None
         self.name = f"{model} at {self._host}"
 
@@ -89,7 +98,7 @@ class ChatModel:
     def _body(self, prompt: Prompt) -> dict[str, Any]:
         body: dict[str, Any] = {
             "model": self._model,
-            "messages": list(prompt.messages),
+            "messages": self._shown(prompt.messages),
             "stream": True,
             "stream_options": {"include_usage": True},
         }
@@ -97,15 +106,20 @@ class ChatModel:
             body |= {"tools": list(prompt.tools), "tool_choice": prompt.tool_choice}
             if not prompt.parallel_tool_calls:
                 body["parallel_tool_calls"] = False
+        if prompt.effort is not None:
+            body["reasoning_effort"] = prompt.effort
         if prompt.max_tokens is not None:
             # Newer models of OpenAI know only the longer name, everyone else the shorter one.
             longer = "max_tokens" in self._refused
             body["max_completion_tokens" if longer else "max_tokens"] = prompt.max_tokens
         return {key: value for key, value in body.items() if key not in self._refused}
 
+    def _shown(self, messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        return list(without_images(messages) if _IMAGES in self._refused else messages)
+
     async def _open(self, prompt: Prompt, deadline: float) -> httpx.Response:
         """The response whose body is the stream; asked again without a field that the server refuses."""
-        for _ in range(len(_OPTIONAL) + 2):
+        for _ in range(len(_OPTIONAL) + 3):
             response = await self._send(self._body(prompt), deadline)
             if response.status_code == 200:
                 return response
@@ -113,7 +127,7 @@ class ChatModel:
                 refusal = await self._refusal(response, deadline)
             finally:
                 await response.aclose()
-            if not self._learn(response.status_code, refusal):
+            if not self._learn(response.status_code, refusal, prompt):
                 raise self._failed(response.status_code, refusal)
         raise self._error("keeps refusing the request")
 
@@ -165,8 +179,13 @@ class ChatModel:
         except msgspec.DecodeError:
             return " ".join(body.decode(errors="replace").split())[:300]
 
-    def _learn(self, status: int, refusal: str) -> bool:
-        """Whether the refusal was about a field that can be left out; it is, from now on."""
+    def _learn(self, status: int, refusal: str, prompt: Prompt) -> bool:
+        """Whether the refusal was about something that can be left out; it is, from now on."""
+        if _IMAGES not in self._refused and _BLIND.search(refusal) and has_images(prompt.messages):
+            # Said with any status: a server whose model has no eyes calls it an error of its own.
+            log.warning("%s takes no images; from now on it is told that there was one", self.name)
+            self._refused.add(_IMAGES)
+            return True
         if status not in (400, 422):
             return False
         for name in _OPTIONAL:

@@ -39,6 +39,7 @@ def prompt_of(request: Request, heard: Mapping[str, str]) -> Prompt:
         tool_choice=_tool_choice(request.tool_choice),
         parallel_tool_calls=request.parallel_tool_calls,
         max_tokens=request.max_output_tokens,
+        effort=request.effort,
     )
 
 
@@ -101,14 +102,17 @@ def _message(item: MessageItem, heard: Mapping[str, str]) -> dict[str, Any] | No
     images = [part for part in item.content if isinstance(part, InputImage)]
     words = _words(item, heard)
     if images:
-        seen = [
-            {"type": "image_url", "image_url": {"url": image.image_url, "detail": image.detail}}
-            for image in images
-        ]
-        return {"role": item.role, "content": [{"type": "text", "text": words}, *seen]}
+        text = [{"type": "text", "text": words}] if words else []
+        return {"role": item.role, "content": [*text, *map(_shown, images)]}
     # An assistant that was interrupted before its first word said nothing, and so did a caller in whose sound no word was recognised.
     typed = any(isinstance(part, InputText) for part in item.content)
     return {"role": item.role, "content": words} if words or typed else None
+
+
+def _shown(image: InputImage) -> dict[str, Any]:
+    # Here "auto" means high (protocol reference 2.3), elsewhere it means what an endpoint likes.
+    detail = "high" if image.detail == "auto" else image.detail
+    return {"type": "image_url", "image_url": {"url": image.image_url, "detail": detail}}
 
 
 def _words(item: MessageItem, heard: Mapping[str, str]) -> str:

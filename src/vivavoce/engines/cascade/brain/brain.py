@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator, Iterator
+from dataclasses import replace
 
 import msgspec
 
 from vivavoce.call.ports import ModelChunk, ModelStop, ModelText, ModelToolCall, ModelUsage, Prompt
 from vivavoce.engines.cascade.brain.turn import Answer, decide
+from vivavoce.engines.cascade.seeing import has_images, without_images
 
 _PIECE = re.compile(r".{1,48}?(?:[,.;:!?](?=\s|$)\s*|$)|.{1,48}(?:\s+|$)|.{48}", re.S)
 _BYTES_PER_TOKEN = 4
+_UNSEEN = "I am sorry, I cannot see images."
 
 
 class Brain:
@@ -24,7 +27,10 @@ class Brain:
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[ModelChunk, None]:
         """Text a clause at a time, then calls, usage (UTF-8 bytes / 4, an estimate) and the reason it stopped."""
+        prompt, unseen = _blind(prompt)
         answer = decide(prompt)
+        if unseen:
+            answer = Answer(f"{_UNSEEN} {answer.text}".strip(), answer.calls)
         text, cut = _within(answer.text, prompt.max_tokens)
         for piece in _PIECE.findall(text):
             yield ModelText(piece)
@@ -37,6 +43,12 @@ class Brain:
 
     async def close(self) -> None:
         """Nothing to free."""
+
+
+def _blind(prompt: Prompt) -> tuple[Prompt, bool]:
+    """The prompt without its images, and whether the newest message had one."""
+    unseen = has_images(prompt.messages[-1:])
+    return replace(prompt, messages=without_images(prompt.messages, "")), unseen
 
 
 def _within(text: str, max_tokens: int | None) -> tuple[str, bool]:
