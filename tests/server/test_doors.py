@@ -88,7 +88,7 @@ async def test_unknown_calls_and_intents_are_refused_before_the_upgrade(tmp_path
     async with server(tmp_path) as url:
         status, error = await refused(url, "call_id=rtc_unknown")
         assert (status, error["code"]) == (404, "call_id_not_found")
-        status, error = await refused(url, "intent=transcription")
+        status, error = await refused(url, "intent=dictation")
         assert (status, error["code"]) == (400, "invalid_intent")
 
 

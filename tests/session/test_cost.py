@@ -21,7 +21,7 @@ def us_per_tick() -> float:
     machine = RealtimeSession(SessionObject(id="s", model="m"), IdSource("cost").new, SessionOptions(), 0)
     machine.drain()
     sound = clip(20)
-    began = time.perf_counter()
+    began = time.process_time()
     for n in range(TICKS):
         now_ms = n * 20
         machine.receive_audio(sound, now_ms)
@@ -30,7 +30,7 @@ def us_per_tick() -> float:
                 machine.signal(SpeechProbability(effect.frame.end, 1.0 if n % 200 < 50 else 0.0), now_ms)
         machine.drain()
         machine.next_deadline()
-    return (time.perf_counter() - began) / TICKS * 1e6
+    return (time.process_time() - began) / TICKS * 1e6
 
 
 def test_a_tick_is_cheap() -> None:

@@ -47,9 +47,9 @@ from vivavoce.session.signals import (
     TextDelta,
     TokenUsage,
     ToolCall,
-    TranscriptDelta,
     TranscriptFailed,
     TranscriptFinished,
+    TranscriptPartial,
 )
 from vivavoce.testing.invariants import Invariants
 from vivavoce.testing.strict import read_frame
@@ -181,7 +181,7 @@ class Walk:
                 ResponseFinished(generation, choose(("stop", "stop", "max_output_tokens")), usage),
                 EngineFailed(generation, choose(("llm", "tts")), "down", "it is down"),
                 TranscriptFinished(choose(unheard), choose(HEARD)),
-                TranscriptDelta(choose(unheard), "hel"),
+                TranscriptPartial(choose(unheard), "hel"),
                 TranscriptFailed(choose(unheard), "noise", "only noise"),
             )
         )

@@ -27,7 +27,7 @@ from vivavoce.protocol.dialects import Dialect
 from vivavoce.protocol.errors import ClientError
 from vivavoce.protocol.responses import ErrorDetail
 from vivavoce.protocol.server_events import ErrorEvent, ResponseOutputAudioDelta, ServerEvent
-from vivavoce.protocol.session_objects import SessionObject
+from vivavoce.protocol.session_objects import SessionObject, TranscriptionSessionObject
 from vivavoce.session.effects import Effect, FlushPlayback, Hangup, Hear, Play, Send
 from vivavoce.session.signals import Signal
 
@@ -44,7 +44,8 @@ LARGEST_APPEND_BYTES = 15 * 1024 * 1024
 class Machine(Protocol):
     """What the driver knows of a session: its verbs (see session/session.py)."""
 
-    config: SessionObject
+    @property
+    def config(self) -> SessionObject | TranscriptionSessionObject: ...
 
     def attach(self, source: str, now_ms: int) -> None: ...
     def detached(self, source: str, now_ms: int) -> None: ...

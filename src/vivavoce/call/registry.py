@@ -9,6 +9,7 @@ from typing import Any
 
 from vivavoce.call.admission import Admission, OwnSeats, Seats
 from vivavoce.call.driver import Call, Observer
+from vivavoce.call.machines import AnySession, machine_of, set_up
 from vivavoce.call.owner import LOCAL, Owner
 from vivavoce.call.ports import Engine
 from vivavoce.call.settings import Settings
@@ -20,9 +21,7 @@ from vivavoce.protocol.session_objects import (
     SessionObject,
     VivavoceExtension,
 )
-from vivavoce.protocol.sessions import merge_session
 from vivavoce.session.options import SessionOptions
-from vivavoce.session.session import RealtimeSession
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
@@ -97,19 +96,18 @@ class Calls:
     ) -> Call:
         """Begin a conversation that answers as `model`, whatever the name.
 
-        `setup`: what the session begins with instead of the server's defaults, in the words of `session.update`. Raises ClientError
-        when it is none.
+        `setup`: what the session begins with instead of the server's defaults, in the words of `session.update`; of type
+        "transcription" it makes a transcription session. Raises ClientError when it is none.
         """
         ids = IdSource(secrets.token_hex(16))
         engine = self.engine
         opening = opening_session(self.settings, engine, ids.new("sess"), model, time.time())
-        machine = RealtimeSession(
+        machine = machine_of(
             opening if setup is None else self.set_up(opening, setup),
             ids.new,
             session_options(self.settings),
             now_ms,
-            engine_speaks=engine.capabilities.speaks,
-            engine_prepares=engine.capabilities.prepares,
+            engine.capabilities,
         )
         call_id = call_id or new_call_id()
         call = Call(
@@ -123,10 +121,9 @@ class Calls:
         self._live[call.id] = call
         return call
 
-    def set_up(self, opening: SessionObject, setup: dict[str, Any]) -> SessionObject:
-        """An opening session with somebody's configuration merged in. Raises ClientError."""
-        silence_ms = self.settings.session.silence_duration_ms
-        return merge_session(opening, setup, silence_duration_ms=silence_ms, spoken=False)
+    def set_up(self, opening: SessionObject, setup: dict[str, Any]) -> AnySession:
+        """An opening session with somebody's configuration merged in; its type makes the kind. Raises ClientError."""
+        return set_up(opening, setup, self.settings.session.silence_duration_ms)
 
     async def close(self, call: Call) -> None:
         """The call is over: forget it and free what it held."""

@@ -162,6 +162,16 @@ def session_type_switch(wanted: str, current: str) -> ClientError:
     )
 
 
+def not_in_transcription(event_type: str) -> ClientError:
+    """An event that asks a transcription session for more than transcripts (protocol reference 4.13)."""
+    return ClientError(
+        "invalid_value",
+        f"'{event_type}' is not available in a transcription session, which gives transcripts and no responses."
+        " Open a session of type 'realtime' for a conversation.",
+        "type",
+    )
+
+
 def cannot_update_voice(param: str = "session.audio.output.voice") -> ClientError:
     return ClientError(
         "cannot_update_voice", "Cannot update a conversation's voice if assistant audio is present.", param

@@ -166,13 +166,13 @@ def _merge_audio(current: AudioConfig, patch: Any, silence_duration_ms: int, spo
     patch = expect_object(patch, "session.audio")
     changes: dict[str, Any] = {}
     if patch.get("input") is not None:
-        changes["input"] = _merge_input(current.input, patch["input"], silence_duration_ms)
+        changes["input"] = merge_input(current.input, patch["input"], silence_duration_ms)
     if patch.get("output") is not None:
         changes["output"] = _merge_output(current.output, patch["output"], spoken)
     return msgspec.structs.replace(current, **changes)
 
 
-def _merge_input(current: AudioInputConfig, patch: Any, silence_duration_ms: int) -> AudioInputConfig:
+def merge_input(current: AudioInputConfig, patch: Any, silence_duration_ms: int) -> AudioInputConfig:
     path = "session.audio.input"
     patch = expect_object(patch, path)
     changes: dict[str, Any] = {}

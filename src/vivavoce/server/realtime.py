@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from typing import Any
 from urllib.parse import parse_qs
 
 import msgspec
@@ -76,7 +77,9 @@ class RealtimeEndpoint:
         calls = self._calls
         self._sockets += 1
         model = query.get("model", ["gpt-realtime-2"])[0]
-        call = calls.open(model, int(asyncio.get_running_loop().time() * 1000), call_id=call_id)
+        call = calls.open(
+            model, int(asyncio.get_running_loop().time() * 1000), call_id=call_id, setup=setup_of(query)
+        )
         limits = calls.settings.server
         attachment = WebSocketAttachment(
             f"ws{self._sockets}",
@@ -98,12 +101,18 @@ def unsupported(query: dict[str, list[str]]) -> Refusal | None:
     """What this endpoint does not serve is refused before the upgrade, by name."""
     if "call_id" in query:
         return Refusal(404, "call_id_not_found", "No session found for the provided call_id")
-    if query.get("intent") == ["transcription"]:
-        message = (
-            "Transcription sessions are not served yet; use a realtime session with input transcription."
-        )
-        return Refusal(400, "invalid_intent", message)
+    intent = query.get("intent", ["transcription"])
+    if intent != ["transcription"]:
+        return Refusal(400, "invalid_intent", f"Invalid value: '{intent[0]}'. Supported values are: 'transcription'.")
     return None
+
+
+def setup_of(query: dict[str, list[str]]) -> dict[str, Any] | None:
+    """What the address says about the session. A model beside the intent names what transcribes, as some clients send it."""
+    if "intent" not in query:
+        return None
+    named = {"transcription": {"model": query["model"][0]}} if "model" in query else {}
+    return {"type": "transcription", "audio": {"input": named}}
 
 
 async def refuse(send: SendMessage, refusal: Refusal) -> None:

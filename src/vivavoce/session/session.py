@@ -45,9 +45,9 @@ from vivavoce.session.requests import Requests
 from vivavoce.session.signals import (
     Signal,
     SpeechProbability,
-    TranscriptDelta,
     TranscriptFailed,
     TranscriptFinished,
+    TranscriptPartial,
 )
 from vivavoce.session.transcripts import Transcripts
 from vivavoce.session.truncation import check_rule
@@ -81,7 +81,9 @@ class RealtimeSession:
         self.connections = Connections(self._outbox)
         self.ear = Ear(self._outbox, self.conversation, self.item_audio, options)
         self.items = ClientItems(self._outbox, self.conversation, self.item_audio, options)
-        self.transcripts = Transcripts(self._outbox, self.conversation, self.item_audio)
+        self.transcripts = Transcripts(
+            self._outbox, self.conversation, self.item_audio, options.count_text
+        )
         ledger = Ledger(options.count_text, self.item_audio)
         self.floor = Floor(
             self._outbox,
@@ -132,12 +134,12 @@ class RealtimeSession:
         match signal:
             case SpeechProbability():
                 self._judge(signal, now_ms)
-            case TranscriptDelta():
+            case TranscriptPartial():
                 pass  # The realtime session tells a transcript once it is final; see docs/adr/0005.
             case TranscriptFinished():
                 self._transcribed(signal, now_ms)
             case TranscriptFailed():
-                self.transcripts.failed(signal, tell=self._tells_transcripts)
+                self.transcripts.failed(signal, self.config.audio.input.transcription)
                 self.floor.understood(self.config, signal.item_id, None, now_ms)
             case _:
                 self.floor.signal(self.config, signal, now_ms)
@@ -177,10 +179,6 @@ class RealtimeSession:
         self.floor.requests.preface = self.configuration.preface
         self.ear.follow(self.config.audio.input)
         self._outbox.put(Configure(self.config))
-
-    @property
-    def _tells_transcripts(self) -> bool:
-        return self.config.audio.input.transcription is not None
 
     # --- what the caller says -------------------------------------------------------------------------------------------
 
@@ -237,7 +235,7 @@ class RealtimeSession:
 
     def _transcribed(self, signal: TranscriptFinished, now_ms: int) -> None:
         self.ear.clock.mark("stt_final", now_ms)
-        self.transcripts.finished(signal, tell=self._tells_transcripts)
+        self.transcripts.finished(signal, self.config.audio.input.transcription)
         self.floor.understood(self.config, signal.item_id, signal.text, now_ms)
 
     # --- items ----------------------------------------------------------------------------------------------------------

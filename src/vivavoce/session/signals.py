@@ -25,11 +25,11 @@ class SpeechProbability(msgspec.Struct, frozen=True, gc=False):
     p: float
 
 
-class TranscriptDelta(msgspec.Struct, frozen=True, gc=False):
-    """More of what the caller is heard to say; append-only text."""
+class TranscriptPartial(msgspec.Struct, frozen=True, gc=False):
+    """The best reading so far of everything the caller is heard to say; a later one may say it differently."""
 
     item_id: str
-    delta: str
+    text: str
 
 
 class TranscriptFinished(msgspec.Struct, frozen=True, gc=False):
@@ -111,7 +111,7 @@ class EngineFailed(msgspec.Struct, frozen=True, gc=False):
 
 Signal = (
     SpeechProbability
-    | TranscriptDelta
+    | TranscriptPartial
     | TranscriptFinished
     | TranscriptFailed
     | Prepared

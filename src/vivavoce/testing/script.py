@@ -14,9 +14,9 @@ from vivavoce.session.signals import (
     TextDelta,
     TokenUsage,
     ToolCall,
-    TranscriptDelta,
     TranscriptFailed,
     TranscriptFinished,
+    TranscriptPartial,
 )
 from vivavoce.testing.attachments import Listening
 from vivavoce.testing.puppet import PuppetCall, Task
@@ -117,7 +117,7 @@ class EngineLines:
     def _stt(self, first: str, words: Words, which: str) -> None:
         item_id = self._names.fill(f"<{which}>") if which else self._oldest_unheard()
         if first == "partial":
-            self._puppet.emit(TranscriptDelta(item_id, str(words.plain[1])))
+            self._puppet.emit(TranscriptPartial(item_id, str(words.plain[1])))
             return
         if item_id in self._puppet.unheard:
             self._puppet.unheard.remove(item_id)

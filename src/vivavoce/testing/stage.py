@@ -13,6 +13,8 @@ from typing import Any
 import pybase64
 
 from vivavoce.call.driver import Call
+from vivavoce.call.machines import AnySession, machine_of, set_up
+from vivavoce.call.ports import Capabilities
 from vivavoce.protocol.ids import IdSource
 from vivavoce.protocol.session_objects import (
     AudioConfig,
@@ -21,9 +23,7 @@ from vivavoce.protocol.session_objects import (
     SessionObject,
     VivavoceExtension,
 )
-from vivavoce.protocol.sessions import merge_session
 from vivavoce.session.effects import Effect
-from vivavoce.session.session import RealtimeSession
 from vivavoce.testing.attachments import Listening
 from vivavoce.testing.clock import VirtualLoop
 from vivavoce.testing.grammar import Behaviour, EngineKind, GrammarError, Step
@@ -160,14 +160,8 @@ class Stage:
 
     async def _open(self) -> tuple[Call, PuppetCall]:
         behaviour, ids = self.behaviour, IdSource(self.behaviour.name)
-        machine = RealtimeSession(
-            opening(behaviour, ids),
-            ids.new,
-            behaviour.options,
-            0,
-            engine_speaks=self.kind == "speaks",
-            engine_prepares=behaviour.prepares,
-        )
+        can = Capabilities(speaks=self.kind == "speaks", prepares=behaviour.prepares)
+        machine = machine_of(opening(behaviour, ids), ids.new, behaviour.options, 0, can)
         puppets: list[PuppetCall] = []
 
         def open_engine(emit: Any) -> PuppetCall:
@@ -190,7 +184,7 @@ class Stage:
         self.loop.close()
 
 
-def opening(behaviour: Behaviour, ids: IdSource) -> SessionObject:
+def opening(behaviour: Behaviour, ids: IdSource) -> AnySession:
     """The session a behaviour starts with: every default, and what its `session` header says."""
     silence_ms = behaviour.options.silence_duration_ms
     plain = SessionObject(
@@ -200,7 +194,7 @@ def opening(behaviour: Behaviour, ids: IdSource) -> SessionObject:
         vivavoce=VivavoceExtension(engine="puppet"),
     )
     patch = {"type": "realtime", **behaviour.session}
-    return merge_session(plain, patch, silence_duration_ms=silence_ms, spoken=False)
+    return set_up(plain, patch, silence_ms)
 
 
 def play(behaviour: Behaviour, kind: EngineKind) -> None:
