@@ -225,8 +225,8 @@ def test_steady_background_is_judged_once_in_four_windows() -> None:
         covered.append(background.covers(1e-4))
         if not covered[-1]:
             background.judged(0.01)
-    # Until it is known how loud the room is (two seconds, for one so loud), everything is judged.
-    assert True not in covered[:60]
+    # Until the model has been sure for a while, everything is judged.
+    assert True not in covered[:8]
     assert sum(covered[-16:]) == 12
     assert "11110" not in "".join("1" if passed else "0" for passed in covered)
 
@@ -253,11 +253,13 @@ def test_passing_over_background_changes_no_turn(
     monkeypatch.setattr(Background, "covers", lambda self, power: False)
     judged = turns_of(whole)
     assert [turn for turn, _ in saved] == [turn for turn, _ in judged] == [Turn.STARTED, Turn.STOPPED] * 2
-    assert all(abs(at - other) <= 2 * 32 for (_, at), (_, other) in zip(saved, judged, strict=True))
+    # Earlier by up to eight windows: the model hears speech sooner when it was not run through all the silence before.
+    moved = [(at - other) / 32 for (_, at), (_, other) in zip(saved, judged, strict=True)]
+    assert all(-8 <= windows <= 2 for windows in moved), moved
 
 
-def turns_of(clip: Clip) -> list[tuple[Turn, float]]:
+def turns_of(clip: Clip) -> list[tuple[Turn | None, float]]:
     """What a session makes of a clip, and when (ms)."""
     detector = TurnDetector(Policy.of(ServerVad(), 0))
     verdicts = [(detector.judge(at, p), at / 48) for at, p in judge(silero().open(), clip)]
-    return [(turn, at) for turn, at in verdicts if turn is not None]
+    return [(turn, at) for turn, at in verdicts if turn in (Turn.STARTED, Turn.STOPPED)]

@@ -162,7 +162,7 @@ class Background:
     """
 
     def __init__(self) -> None:
-        self._floor = _FAINT
+        self._floor = float("inf")
         self._quiet = 0
         self._passed_over = 0
 
