@@ -54,7 +54,10 @@ async def server(folder: Path, **flags: Any) -> AsyncIterator[str]:
     script = folder / "script.toml"
     script.write_text(SCRIPT)
     given = {key.replace("__", "."): value for key, value in flags.items()}
-    settings = load_settings({"engine.kind": "scripted", "scripted.script": str(script), **given}, environ={})
+    settings = load_settings(
+        {"engine.kind": "scripted", "scripted.script": str(script), "data_dir": str(folder), **given},
+        environ={},
+    )
     async with running_server(settings) as url:
         yield url
 

@@ -84,9 +84,13 @@ class SessionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AuthSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """API keys a client may present. None at all means: loopback only, any bearer."""
+    """API keys a client may present, besides those of `vivavoce keys`. None at all means: loopback only, any bearer.
+
+    `origins`: pages that may come with such a key, such as https://app.example; those of this server itself always may.
+    """
 
     keys: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
 
 
 class VadSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -227,7 +231,7 @@ def _put(tree: dict[str, Any], path: tuple[str, ...], value: Any, where: str) ->
         branch = branch.setdefault(name, {})
         if not isinstance(branch, dict):
             raise SettingsError(f"{where}: '{name}' is not a section")
-    if path[-1] == "keys" or path[-1] == "keywords":
+    if path[-1] in ("keys", "keywords", "origins"):
         value = (
             [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
         )

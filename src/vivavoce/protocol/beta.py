@@ -5,7 +5,8 @@ same, and is then read and refused like any other. `temperature` is checked but 
 always echoed as 0.8.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import msgspec
@@ -113,10 +114,15 @@ def _response_out(event: Plain) -> None:
 
 
 def _session_out(event: Plain) -> None:
-    session = event["session"]
-    if session.pop("type") == "transcription":
+    if event["session"]["type"] == "transcription":
         event["type"] = f"transcription_{event['type']}"
-    else:
+    event["session"] = flat_session(event["session"])
+
+
+def flat_session(nested: Plain) -> Plain:
+    """A session object of either kind in the flat form, out of its GA form; the nested one is taken apart."""
+    session = nested
+    if session.pop("type") != "transcription":
         session["temperature"] = TEMPERATURE
     for flat, path in SESSION_PATHS.items():
         found, value = _take(session, path.split("."))
@@ -132,18 +138,38 @@ def _session_out(event: Plain) -> None:
     choice = session.get("tool_choice")
     if isinstance(choice, dict) and choice["type"] == "function":
         session["tool_choice"] = {"type": "function", "function": {"name": choice["name"]}}
+    return session
 
 
 def _error_out(event: Plain) -> None:
     error = event["error"]
-    param = error["param"] or ""
+    if error["param"]:
+        flat = _flat_param(error["param"])
+        error["message"] = error["message"].replace(error["param"], flat)
+        error["param"] = flat
+
+
+def _flat_param(param: str) -> str:
+    """A field's path as a client of this dialect knows it."""
     for scope, paths in (("session", SESSION_PATHS), ("response", RESPONSE_PATHS)):
         for flat, path in paths.items():
             nested = f"{scope}.{path}"
             if param == nested or param.startswith((f"{nested}.", f"{nested}[")):
-                error["param"] = f"{scope}.{flat}{param[len(nested) :]}"
-                error["message"] = error["message"].replace(param, error["param"])
-                return
+                return f"{scope}.{flat}{param[len(nested) :]}"
+    return param
+
+
+@contextmanager
+def body_is_session() -> Iterator[None]:
+    """Names fields in errors as they stand in a request whose body is a flat session (protocol reference 1.5)."""
+    try:
+        yield
+    except ClientError as error:
+        if error.param:
+            flat = _flat_param(error.param).removeprefix("session.")
+            error.message = error.message.replace(error.param, flat)
+            error.param = flat
+        raise
 
 
 _OUTWARDS: Final[dict[str, Callable[[Plain], None]]] = {
@@ -208,7 +234,12 @@ def _session_update(event: Plain, kind: str) -> Plain:
     session = event.get("session")
     if not isinstance(session, dict):
         return event
-    return event | {"session": {"type": kind} | _nested(session, SESSION_PATHS, "session")}
+    return event | {"session": nested_session(session, kind)}
+
+
+def nested_session(flat: Plain, kind: str) -> Plain:
+    """A flat session in the words of a GA `session.update` for a session of this kind. Raises `ClientError`."""
+    return {"type": kind} | _nested(flat, SESSION_PATHS, "session")
 
 
 def _response_create_in(event: Plain) -> Plain:

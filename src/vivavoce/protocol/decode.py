@@ -94,7 +94,7 @@ def _read(raw: dict[str, Any]) -> ClientEvent:
     if wanted is None:
         raise errors.unknown_event_type(event_type, list(CLIENT_EVENT_TYPES))
     for key, value in raw.items():  # before anything below could run out of stack over it
-        if _deeper_than(value, MAX_NESTING):
+        if deeper_than(value, MAX_NESTING):
             raise errors.invalid_because(key[:64], _TOO_DEEP)
     prepared = dict(raw)
     if wanted is ConversationItemCreate and "item" in raw:
@@ -125,11 +125,12 @@ def _check(event: ClientEvent) -> None:
             param, free = "item.tools", [(tool.input_schema, tool.annotations) for tool in item.tools]
         case _:
             return
-    if _deeper_than(free, MAX_NESTING):
+    if deeper_than(free, MAX_NESTING):
         raise errors.invalid_because(param, _TOO_DEEP)
 
 
-def _deeper_than(value: Any, limit: int) -> bool:
+def deeper_than(value: Any, limit: int) -> bool:
+    """Whether objects and arrays stand in each other more than `limit` levels deep."""
     level: list[Any] = [value]
     for _ in range(limit):
         level = [

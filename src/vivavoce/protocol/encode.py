@@ -23,7 +23,7 @@ def encode_server_event(event: ServerEvent) -> bytes:
     return _ENCODER.encode(event)
 
 
-def to_plain(event: ServerEvent) -> dict[str, Any]:
-    """One event as dicts, lists and plain values, with the same names and omissions as on the wire."""
+def to_plain(event: msgspec.Struct) -> dict[str, Any]:
+    """One event or session object as dicts, lists and plain values, with the same names and omissions as on the wire."""
     plain: dict[str, Any] = msgspec.to_builtins(event, enc_hook=_hide)
     return plain

@@ -16,9 +16,12 @@ from vivavoce.call.admission import Admission
 from vivavoce.call.ports import Engine
 from vivavoce.call.registry import Calls
 from vivavoce.call.settings import Settings
-from vivavoce.server.auth import bearer, check
+from vivavoce.mcp.tools import McpServers
+from vivavoce.server.auth import Authority, Refusal
+from vivavoce.server.cors import Cors
 from vivavoce.server.gate import Gate
 from vivavoce.server.life import GOODBYE, Life
+from vivavoce.server.minting import add_minting_routes
 from vivavoce.server.readiness import Readiness
 from vivavoce.server.realtime import RealtimeEndpoint
 
@@ -51,8 +54,9 @@ def create_app(
     `life`: tells when nobody may come in any more. `admission`: who may, where other processes serve as well.
     """
     life = life or Life(settings.server.drain_s)
-    calls = Calls(settings, engine, admission)
+    calls = Calls(settings, engine, admission, McpServers(settings.mcp))
     readiness = Readiness()
+    authority = Authority(settings)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -69,21 +73,19 @@ def create_app(
     app = FastAPI(title="vivavoce", version=vivavoce.__version__, lifespan=lifespan)
     app.state.calls = calls
     app.state.readiness = readiness
-    app.router.routes.append(WebSocketRoute("/v1/realtime", RealtimeEndpoint(calls, life)))
+    app.state.authority = authority
+    app.router.routes.append(WebSocketRoute("/v1/realtime", RealtimeEndpoint(calls, life, authority)))
     app.add_middleware(Gate, limits=settings.limits, life=life)
-    _add_routes(app, settings, readiness, life)
+    app.add_middleware(Cors, authority=authority)
+    _add_routes(app, authority, readiness, life)
+    add_minting_routes(app, authority, calls)
     return app
 
 
-def _add_routes(app: FastAPI, settings: Settings, readiness: Readiness, life: Life) -> None:
+def _add_routes(app: FastAPI, authority: Authority, readiness: Readiness, life: Life) -> None:
     def refused(request: Request) -> Response | None:
-        refusal = check(
-            settings.auth.keys,
-            bearer(request.headers.get("authorization"), ()),
-            request.headers.get("origin"),
-            request.headers.get("host"),
-        )
-        return JSONResponse(refusal.body(), refusal.status) if refusal else None
+        admitted = authority.admit(request.headers)
+        return JSONResponse(admitted.body(), admitted.status) if isinstance(admitted, Refusal) else None
 
     @app.get("/v1/models")
     async def list_models(request: Request) -> Response:

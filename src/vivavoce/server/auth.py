@@ -1,11 +1,20 @@
-"""Who may connect: API keys, and where a browser's page may come from."""
+"""Who may connect: API keys, client secrets, and where a browser's page may come from (docs/auth.md, docs/adr/0027)."""
 
 from __future__ import annotations
 
-import hmac
-from collections.abc import Sequence
+import hashlib
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+from vivavoce.call.owner import LOCAL, Owner
+from vivavoce.call.settings import Settings
+from vivavoce.protocol.errors import ClientError
+from vivavoce.server.client_secrets import FORM, ClientSecrets, Opening
+from vivavoce.server.keys import KeysError, KeyStore, digest_of, same
+
+log = logging.getLogger("vivavoce.server")
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 KEY_SUBPROTOCOL = "openai-insecure-api-key."
@@ -19,11 +28,30 @@ class Refusal:
     status: int
     code: str
     message: str
+    param: str | None = None
 
     def body(self) -> dict[str, object]:
         """The error in the API's shape (protocol reference 1.3)."""
-        error = {"message": self.message, "type": "invalid_request_error", "code": self.code, "param": None}
+        error = {
+            "message": self.message,
+            "type": "invalid_request_error",
+            "code": self.code,
+            "param": self.param,
+        }
         return {"error": error}
+
+
+def refused(error: ClientError) -> Refusal:
+    """A mistake in a request, as HTTP tells it."""
+    return Refusal(400, error.code, error.message, error.param)
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """Who came in. `opening`: what their client secret says of the sessions they open; None with a key."""
+
+    owner: Owner
+    opening: Opening | None = None
 
 
 def is_loopback(host: str) -> bool:
@@ -31,31 +59,124 @@ def is_loopback(host: str) -> bool:
     return host in LOOPBACK_HOSTS or host.startswith("127.")
 
 
-def bearer(authorization: str | None, subprotocols: Sequence[str]) -> str | None:
-    """The key a client presents, by header or sub-protocol."""
+def bearer(
+    authorization: str | None, subprotocols: Sequence[str] = (), api_key: str | None = None
+) -> str | None:
+    """The key a client presents: by header, sub-protocol, or the `api-key` header of Azure's clients."""
     scheme, _, value = (authorization or "").partition(" ")
     if scheme.lower() == "bearer" and value.strip():
         return value.strip()
     for token in subprotocols:
         if token.startswith(KEY_SUBPROTOCOL):
             return token.removeprefix(KEY_SUBPROTOCOL)
-    return None
+    return api_key.strip() if api_key and api_key.strip() else None
 
 
-def check(keys: Sequence[str], key: str | None, origin: str | None, host: str | None) -> Refusal | None:
-    """None when the client may come in. `host` is what the request was addressed to.
+class Authority:
+    """Knows the keys and client secrets of one server. Each process has one; what they share is in the data folder."""
 
-    Without configured keys any bearer will do, since only this machine can connect; but then a page of some other site, open in a
-    browser on this machine, must not be able to (cross-site WebSocket hijacking), so foreign origins are refused.
-    """
-    # With keys the server's own page may be open anywhere; without, an address that somebody's name server gave out is not proof enough.
-    own_page = bool(keys) and host is not None and _place(origin) == host.lower()
-    if origin is not None and not own_page and not _is_local_page(origin):
-        return Refusal(403, "origin_not_allowed", f"Pages of {origin} may not connect to this server.")
-    if keys and not any(hmac.compare_digest(known.encode(), (key or "").encode()) for known in keys):
-        message = "Incorrect API key provided." if key else "You didn't provide an API key."
-        return Refusal(401, "invalid_api_key", message)
-    return None
+    def __init__(self, settings: Settings) -> None:
+        self.secrets = ClientSecrets(settings.data_path)
+        self._stored = KeyStore(settings.data_path)
+        self._origins = frozenset(origin.rstrip("/").lower() for origin in settings.auth.origins)
+        # Held as hashes here too: a dump of this process shows no key that a client could present.
+        self._configured = {digest_of(key): _name_of(key) for key in settings.auth.keys}
+        self._closed = bool(self._configured)
+
+    @property
+    def keyed(self) -> bool:
+        """Whether a key is asked for. Once it is, it stays so: losing the key file must not open the door."""
+        if not self._closed:
+            try:
+                self._closed = bool(self._stored.records())
+            except KeysError as error:
+                log.error("nobody is let in: %s", error)
+                return True
+        return self._closed
+
+    def admit(
+        self, headers: Mapping[str, str], subprotocols: Sequence[str] = (), *, secrets: bool = False
+    ) -> Admitted | Refusal:
+        """Let a request in, or say why not. `headers`: names in lower case. `secrets`: client secrets will do here."""
+        key = bearer(headers.get("authorization"), subprotocols, headers.get("api-key"))
+        admitted = self._identify(key, secrets)
+        if isinstance(admitted, Refusal) or admitted.opening is not None:
+            return admitted  # A client secret is made for browsers: it is good wherever the page comes from.
+        origin = headers.get("origin")
+        if origin is None or self.allows(origin, headers.get("host")):
+            return admitted
+        return Refusal(403, "origin_not_allowed", f"Pages of {origin[:200]} may not connect to this server.")
+
+    def allows(self, origin: str, host: str | None) -> bool:
+        """Whether pages of `origin` may connect without a client secret. `host` is what the request was addressed to.
+
+        Without keys only this machine can connect, and then a page of some other site, open in a browser on this machine, must not be
+        able to (cross-site WebSocket hijacking). A name that leads here proves nothing: whoever owns it chose the address (DNS
+        rebinding). With keys the page has to hold one; those of this server itself are known to be meant, others are listed.
+        """
+        if not self.keyed:
+            return _is_local_page(origin)
+        own_page = host is not None and _place(origin) == host.lower()
+        return own_page or origin.rstrip("/").lower() in self._origins
+
+    def _identify(self, key: str | None, secrets: bool) -> Admitted | Refusal:
+        if key is not None and FORM.fullmatch(key):
+            return self._identify_secret(key, secrets)
+        if not self.keyed:
+            return Admitted(LOCAL)
+        if key is None:
+            return Refusal(401, "invalid_api_key", "You didn't provide an API key.")
+        key_id = self._key_id(key)
+        if key_id is None:
+            return Refusal(401, "invalid_api_key", "Incorrect API key provided.")
+        return Admitted(Owner(key_id))
+
+    def _identify_secret(self, value: str, wanted: bool) -> Admitted | Refusal:
+        if not wanted:
+            message = "A client secret opens sessions; this endpoint takes an API key."
+            return Refusal(401, "invalid_api_key", message)
+        secret = self.secrets.find(value)
+        if secret == "expired":
+            return Refusal(401, "invalid_api_key", "This client secret has expired.")
+        # Whoever takes a key away takes with it what was made with it.
+        if secret is None or not self._is_good(secret.owner.key_id):
+            return Refusal(401, "invalid_api_key", "Incorrect API key provided.")
+        return Admitted(secret.owner, secret.opening)
+
+    def _key_id(self, key: str) -> str | None:
+        digest, found = digest_of(key), None
+        for known, key_id in self._configured.items():
+            if same(known, digest):
+                found = key_id
+        try:
+            stored = self._stored.find(key)
+        except KeysError as error:
+            log.error("stored keys are not let in: %s", error)
+            stored = None
+        return found or (stored.id if stored else None)
+
+    def _is_good(self, key_id: str) -> bool:
+        if key_id == LOCAL.key_id:
+            return not self.keyed
+        try:
+            stored = self._stored.records()
+        except KeysError:
+            stored = ()
+        return key_id in self._configured.values() or any(
+            record.id == key_id and record.revoked_at is None for record in stored
+        )
+
+
+def has_keys(settings: Settings) -> bool:
+    """Whether any key is known that a client could present. Raises KeysError when that cannot be told."""
+    return bool(settings.auth.keys) or any(
+        record.revoked_at is None for record in KeyStore(settings.data_path).records()
+    )
+
+
+def _name_of(key: str) -> str:
+    """A name for a key of the settings, the same in every process; it does not help in guessing even a weak one."""
+    return "key_" + hashlib.pbkdf2_hmac("sha256", key.encode(), b"vivavoce key id", 50_000, 6).hex()
 
 
 def _place(origin: str | None) -> str | None:

@@ -3,27 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
 
 import msgspec
 
 from vivavoce.call.admission import DRAINING, Full
+from vivavoce.call.owner import LOCAL, Owner
 from vivavoce.call.registry import Calls, new_call_id
 from vivavoce.protocol.dialects import Dialect, choose_dialect
-from vivavoce.server.auth import Refusal, bearer, check
+from vivavoce.protocol.locks import Lock, hold
+from vivavoce.server.auth import Admitted, Authority, Refusal
 from vivavoce.server.gate import answer_handshake
 from vivavoce.server.life import Life
 from vivavoce.transports.uvicorn_socket import EXTENSION, UvicornSocket
 from vivavoce.transports.websocket import Message, Receive, SendMessage, WebSocketAttachment
 
+DEFAULT_MODEL = "gpt-realtime-2"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The call that a connection opens. `setup`: what its session begins with; `lock`: what the client may not widen."""
+
+    owner: Owner
+    model: str
+    setup: dict[str, Any] | None
+    lock: Lock = ()
+
 
 class RealtimeEndpoint:
     """An ASGI application for one route."""
 
-    def __init__(self, calls: Calls, life: Life) -> None:
+    def __init__(self, calls: Calls, life: Life, authority: Authority) -> None:
         self._calls = calls
+        self._authority = authority
         self._life = life
         self._sockets = 0
 
@@ -33,15 +48,13 @@ class RealtimeEndpoint:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         offered: list[str] = list(scope.get("subprotocols") or [])
         query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
-        key = bearer(headers.get("authorization"), offered)
-        refusal = check(
-            self._calls.settings.auth.keys, key, headers.get("origin"), headers.get("host")
-        ) or unsupported(query)
-        if refusal is not None:
-            await refuse(send, refusal)
+        admitted = self._authority.admit(headers, offered, secrets=True)
+        plan = admitted if isinstance(admitted, Refusal) else unsupported(query) or plan_of(query, admitted)
+        if isinstance(plan, Refusal):
+            await refuse(send, plan)
             return
         call_id = new_call_id()
-        full = await self._admit(call_id, key)
+        full = await self._admit(call_id, plan.owner)
         if full is not None:
             await answer_handshake(send, full)
             return
@@ -51,24 +64,23 @@ class RealtimeEndpoint:
             await send({"type": "websocket.accept", "subprotocol": chosen})
             dialect = choose_dialect(headers.get("openai-beta"), offered)
             shortcut = scope.get("extensions", {}).get(EXTENSION, {})
-            await self._serve(call_id, query, dialect, receive, send, shortcut.get("socket"))
+            await self._serve(call_id, plan, dialect, receive, send, shortcut.get("socket"))
         except BaseException:
             # Whatever goes wrong before there is a call: its seat is free again.
             self._calls.admission.leave(call_id)
             raise
 
-    async def _admit(self, call_id: str, key: str | None) -> Full | None:
+    async def _admit(self, call_id: str, owner: Owner) -> Full | None:
         """Take a seat for the call. Asked before the upgrade, where a client's library reads the answer and waits as it is told."""
         if not self._life.serving:
             return DRAINING
-        keys = self._calls.settings.auth.keys
-        holder = hashlib.blake2b((key or "").encode(), digest_size=16).hexdigest() if keys else ""
+        holder = owner.key_id if owner != LOCAL else ""
         return await self._calls.admission.take(call_id, holder)
 
     async def _serve(
         self,
         call_id: str,
-        query: dict[str, list[str]],
+        plan: Plan,
         dialect: Dialect,
         receive: Receive,
         send: SendMessage,
@@ -76,10 +88,15 @@ class RealtimeEndpoint:
     ) -> None:
         calls = self._calls
         self._sockets += 1
-        model = query.get("model", ["gpt-realtime-2"])[0]
         call = calls.open(
-            model, int(asyncio.get_running_loop().time() * 1000), call_id=call_id, setup=setup_of(query)
+            plan.model,
+            int(asyncio.get_running_loop().time() * 1000),
+            call_id=call_id,
+            owner=plan.owner,
+            setup=plan.setup,
         )
+        if plan.lock:
+            dialect = hold(dialect, plan.lock, lambda: call.machine.config)
         limits = calls.settings.server
         attachment = WebSocketAttachment(
             f"ws{self._sockets}",
@@ -97,13 +114,35 @@ class RealtimeEndpoint:
             await calls.close(call)
 
 
+def plan_of(query: dict[str, list[str]], admitted: Admitted) -> Plan | Refusal:
+    """What the address and the client secret say together. Where the secret says nothing, the address decides."""
+    asked = query.get("model", [None])[0]
+    opening = admitted.opening
+    if opening is None:
+        return Plan(admitted.owner, asked or DEFAULT_MODEL, setup_of(query))
+    if opening.kind == "translation":
+        message = "This client secret is for translation sessions, which begin at /v1/realtime/translations."
+        return Refusal(400, "invalid_session_type", message)
+    if "intent" in query and opening.kind != "transcription":
+        message = "This client secret is for conversations; transcription sessions need one of their own."
+        return Refusal(400, "invalid_session_type", message, "intent")
+    named = opening.model or DEFAULT_MODEL
+    if "model" in opening.lock and asked not in (None, named):
+        return Refusal(
+            403, "locked_parameter", "The client secret of this connection locks the model.", "model"
+        )
+    return Plan(admitted.owner, asked or named, opening.session, opening.lock)
+
+
 def unsupported(query: dict[str, list[str]]) -> Refusal | None:
     """What this endpoint does not serve is refused before the upgrade, by name."""
     if "call_id" in query:
         return Refusal(404, "call_id_not_found", "No session found for the provided call_id")
     intent = query.get("intent", ["transcription"])
     if intent != ["transcription"]:
-        return Refusal(400, "invalid_intent", f"Invalid value: '{intent[0]}'. Supported values are: 'transcription'.")
+        return Refusal(
+            400, "invalid_intent", f"Invalid value: '{intent[0]}'. Supported values are: 'transcription'."
+        )
     return None
 
 

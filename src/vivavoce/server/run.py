@@ -10,7 +10,8 @@ import sys
 from vivavoce.call.ports import EngineNames
 from vivavoce.call.settings import Settings, SettingsError
 from vivavoce.server import tls
-from vivavoce.server.auth import is_loopback
+from vivavoce.server.auth import has_keys, is_loopback
+from vivavoce.server.keys import KeysError
 
 
 def serve(settings: Settings) -> int:
@@ -55,10 +56,14 @@ def _serve_here(settings: Settings, certificate: tls.Certificate | None) -> int:
 def refuse_to_start(settings: Settings) -> str | None:
     """Why the server must not or cannot start, with what to do about it."""
     host, port = settings.server.host, settings.server.port
-    if not is_loopback(host) and not settings.auth.keys:
+    try:
+        keyed = has_keys(settings)
+    except KeysError as error:
+        return str(error)
+    if not is_loopback(host) and not keyed:
         return (
-            f"refusing to listen on {host} without API keys, since anybody could talk. Make one and pass it on: "
-            f"export VIVAVOCE_API_KEYS=vv_$(openssl rand -hex 24)"
+            f"refusing to listen on {host} without API keys, since anybody could talk. "
+            f"Make one with `vivavoce keys create`, or for this run: export VIVAVOCE_API_KEYS=vv_$(openssl rand -hex 24)"
         )
     if port and not _is_free(host, port):
         return (
@@ -72,7 +77,7 @@ def print_banner(settings: Settings, names: EngineNames, host: str, port: int, w
     shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
     scheme = "https" if tls.wanted(settings) else "http"
     url = f"{scheme}://[{shown}]:{port}" if ":" in shown else f"{scheme}://{shown}:{port}"
-    key = "local" if not settings.auth.keys else "<one of your keys>"
+    key = "<one of your keys>" if has_keys(settings) else "local"
     lines = [
         f"vivavoce listens on {url}" + (f", {workers} processes" if workers > 1 else ""),
         f"  hears   {names.vad}; {names.stt}",
