@@ -299,7 +299,20 @@ def test_a_guessed_id_is_said_aloud_before_a_sentence_that_hides_it() -> None:
     result = called(("c1", "find_boat", '{"boat_no":"C123"}'), outputs={"c1": "Your boat is at sea."})
     assert "C123" in decide(prompt(asked, *result)).text
     plain = user("where is boat c one two three")
-    assert decide(prompt(plain, *result)).text == "Your boat is at sea."
+    assert decide(prompt(plain, *result)).text == "For boat C123: Your boat is at sea.", "letters rhyme"
+
+
+def test_an_id_that_is_not_known_is_said_aloud_and_asked_for_in_words() -> None:
+    talk = [
+        user("where is boat c one two three"),
+        *called(("c1", "find_boat", '{"boat_no":"C123"}'), outputs={"c1": "no boat found with that ID"}),
+    ]
+    text = decide(prompt(*talk)).text
+    assert text == (
+        "Boat C123: I found no boat with that ID. If that was not it, please say it again with a word for each letter."
+    )
+    again = [*talk, said(text), user("z as in zulu one two three")]
+    assert decide(prompt(*again)).calls == (("find_boat", {"boat_no": "Z123"}),)
 
 
 # --- silence -----------------------------------------------------------------------------------------------------------------------

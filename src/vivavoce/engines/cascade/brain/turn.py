@@ -27,6 +27,7 @@ from vivavoce.engines.cascade.brain.words import tokenize, word_set
 _PATIENCE = 3
 """How often a slot is asked for before the request is given up."""
 _WAITING = "One moment, I am still waiting for that."
+_SAY_LETTERS = "If that was not it, please say it again with a word for each letter."
 _SURE_KINDS = ("id", "integer_id", "date", "time", "datetime", "enum", "email", "phone", "integer", "number")
 
 
@@ -116,10 +117,11 @@ class Turn:
         ]
         if not fresh:
             return Answer(_WAITING)
-        guesses = self._guessed_values()
-        return Answer(
-            " ".join(self._spoken(call, place, len(fresh), guesses) for place, call in enumerate(fresh))
-        )
+        doubtful = self._doubtful_values()
+        parts = [self._spoken(call, place, len(fresh), doubtful) for place, call in enumerate(fresh)]
+        if any("I found no" in part and any(one in part for one in doubtful) for part in parts):
+            parts.append(_SAY_LETTERS)
+        return Answer(" ".join(parts))
 
     def _not_yet_called(self, called: list[Call]) -> Filling | None:
         done = [(call.name, call.arguments) for call in called]
@@ -128,23 +130,37 @@ class Turn:
                 return filling
         return None
 
-    def _spoken(self, call: Call, place: int, count: int, guesses: set[str]) -> str:
+    def _spoken(self, call: Call, place: int, count: int, doubtful: set[str]) -> str:
         tool = self._box.named(call.name)
         about = subject(call, tool)
         introduce = ""
         if count > 1:
             noun = about or f"the {tool.noun if tool else 'result'}"
             introduce = f"{'first' if place == 0 else 'then' if place < count - 1 else 'and'}, {noun}"
-        elif about and any(guess in about for guess in guesses):
+        elif about and any(one in about for one in doubtful):
             introduce = f"for {about}"
         return spoken(call, tool, introduce)
 
-    def _guessed_values(self) -> set[str]:
-        """Ids that were partly guessed from misheard words: these are always said aloud."""
+    def _doubtful_values(self) -> set[str]:
+        """Ids that may be others than the caller said: these are always said aloud (docs/adr/0017-ids-are-said-aloud.md).
+
+        What was guessed from misheard words, and whatever holds letters: half the alphabet rhymes with another letter.
+        """
         if not self._users:
             return set()
-        values = [value for filling in self._requests.frame().fillings for value in filling.values.values()]
-        return {str(value.value) for value in values if value.inferred and isinstance(value.value, str)}
+        fillings = self._requests.frame().fillings
+        values = [
+            (slot, one.values[slot.path])
+            for one in fillings
+            for slot in one.tool.slots
+            if slot.path in one.values
+        ]
+        return {
+            str(value.value)
+            for slot, value in values
+            if isinstance(value.value, str)
+            and (value.inferred or (slot.kind == "id" and not value.value.isdigit()))
+        }
 
     def _unprompted(self) -> str:
         """Asked to speak although the caller said nothing new."""

@@ -25,7 +25,7 @@ STAGE = "stt"
 
 @dataclass(frozen=True, slots=True)
 class PocketsphinxSettings:
-    """workers: how many can be heard at the same time, each up to 200 MB. warm: how many stand ready from the
+    """workers: how many can be heard at the same time, each up to 260 MB. warm: how many stand ready from the
     start.
 
     wait_ms: how long an utterance may wait for a free recogniser. backlog_ms: how much audio may wait
