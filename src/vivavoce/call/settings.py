@@ -137,6 +137,14 @@ class ScriptedEngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=
     speaks: bool = False
 
 
+class RestSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Requests that are no call: how many are worked on at once (others wait), and what is remembered of responses, in memory."""
+
+    at_once: Annotated[int, Meta(ge=1, le=1000)] = 8
+    kept_responses: Annotated[int, Meta(ge=0)] = 1000
+    kept_bytes: Annotated[int, Meta(ge=0)] = 32_000_000
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole tree."""
 
@@ -150,6 +158,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stt: SttSettings = SttSettings()
     llm: LlmSettings = LlmSettings()
     tts: TtsSettings = TtsSettings()
+    rest: RestSettings = RestSettings()
     scripted: ScriptedEngineSettings = ScriptedEngineSettings()
     data_dir: str = "~/.local/share/vivavoce"
 

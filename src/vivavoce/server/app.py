@@ -24,6 +24,7 @@ from vivavoce.server.life import GOODBYE, Life
 from vivavoce.server.minting import add_minting_routes
 from vivavoce.server.readiness import Readiness
 from vivavoce.server.realtime import RealtimeEndpoint
+from vivavoce.server.rest.mount import mount_rest
 
 PAGE = Path(__file__).parent / "page"
 PAGE_HEADERS = {
@@ -79,6 +80,7 @@ def create_app(
     app.add_middleware(Cors, authority=authority)
     _add_routes(app, authority, readiness, life)
     add_minting_routes(app, authority, calls)
+    mount_rest(app, settings, engine)
     return app
 
 

@@ -1,0 +1,94 @@
+"""Errors in the API's shape: `{"error": {"message", "type", "param", "code"}}` (protocol reference, checklist 19)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from vivavoce.protocol.errors import EngineError
+
+SERVER_ERROR = "The server had an error while processing your request."
+_MISSING, _JSON = "missing", "json_invalid"
+_RANGES = frozenset({"greater_than", "greater_than_equal", "less_than", "less_than_equal", "finite_number"})
+
+
+class ApiError(HTTPException):
+    """A request that cannot be served: HTTP status and the fields of the error object.
+
+    An HTTPException, so that one raised while a body is read is not taken for a broken body.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 400,
+        param: str | None = None,
+        code: str | None = None,
+        kind: str = "invalid_request_error",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(status, message, dict(headers or {}))
+        self.message = message
+        self.body = error_body(message, kind, param, code)
+
+    def response(self) -> JSONResponse:
+        """The error as an answer."""
+        return JSONResponse(self.body, self.status_code, self.headers)
+
+
+def error_body(
+    message: str, kind: str, param: str | None = None, code: str | None = None
+) -> dict[str, dict[str, str | None]]:
+    """The error object."""
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def of_engine(error: EngineError) -> ApiError:
+    """A stage failed: 503 where trying again may help, 500 otherwise."""
+    status = 503 if error.retryable else 500
+    headers = {"Retry-After": "1"} if error.retryable else {}
+    return ApiError(
+        error.message, status=status, code=f"{error.stage}_failed", kind="server_error", headers=headers
+    )
+
+
+def of_validation(errors: Sequence[Any]) -> ApiError:
+    """The first thing that is wrong with a body, by the path of its field.
+
+    Where a field may have several shapes, what is wrong with each of them is listed; the deepest one is the shape that was meant.
+    """
+    if not errors:
+        return ApiError("The request body is not valid.")
+    chosen = max(errors, key=lambda error: len(error["loc"]))
+    first = errors[0]
+    meant = chosen if first["loc"][:2] == chosen["loc"][:2] else first
+    param = path_of(meant["loc"])
+    if meant["type"] == _JSON:
+        return ApiError("We could not parse the JSON body of your request.", code="invalid_json")
+    if not param:
+        return ApiError("The request needs a JSON object as its body (Content-Type: application/json).")
+    if meant["type"] == _MISSING:
+        return ApiError(
+            f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter"
+        )
+    code = "invalid_value" if meant["type"] in _RANGES or "literal" in meant["type"] else "invalid_type"
+    if meant["type"] == "string_too_long":
+        code = "string_above_max_length"
+    elif meant["type"] in ("string_too_short", "value_error"):
+        code = "invalid_value"
+    return ApiError(f"Invalid value for '{param}': {meant['msg']}.", param=param, code=code)
+
+
+def path_of(location: Sequence[int | str]) -> str:
+    """`input[0].content` for a place in a body; names of shapes (they are no fields) are left out."""
+    path = ""
+    for step in location[1:]:
+        if isinstance(step, int):
+            path += f"[{step}]"
+        elif step.replace("_", "").replace("[]", "").isalnum() and step == step.lower():
+            path += f".{step}" if path else step
+    return path

@@ -1,0 +1,33 @@
+"""Puts the REST endpoints onto the application."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import FastAPI
+
+from vivavoce.call.ports import Engine
+from vivavoce.call.settings import Settings
+from vivavoce.server.rest import chat, responses, speech, transcriptions
+from vivavoce.server.rest.office import Office
+
+
+def mount_rest(app: FastAPI, settings: Settings, engine: Engine) -> None:
+    """Add the routes. What they share is `app.state.office`; its processes start when first needed and end with the server."""
+    office = Office(settings, engine)
+    app.state.office = office
+    for room in (speech, transcriptions, responses, chat):
+        app.include_router(room.router)
+    life_before = app.router.lifespan_context
+
+    @contextlib.asynccontextmanager
+    async def life(served: FastAPI) -> AsyncIterator[Any]:
+        async with life_before(served) as state:
+            try:
+                yield state
+            finally:
+                await office.close()
+
+    app.router.lifespan_context = life

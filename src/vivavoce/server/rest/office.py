@@ -1,0 +1,40 @@
+"""What the REST endpoints of one server share."""
+
+from __future__ import annotations
+
+from vivavoce.call.ports import Engine, Stages
+from vivavoce.call.settings import Settings
+from vivavoce.engines.workers import Blueprint, PoolSize, WorkerPool
+from vivavoce.server.rest.errors import ApiError
+from vivavoce.server.rest.kept import Kept
+from vivavoce.server.rest.seats import Seats
+
+_CODECS = Blueprint("vivavoce.server.rest.codec_worker:start", "codec", noun="decoder")
+
+WAITING_PER_SEAT = 8
+
+
+class Office:
+    """Seats, the engine's stages, the processes that decode what clients upload, and what is remembered for them."""
+
+    def __init__(self, settings: Settings, engine: Engine) -> None:
+        self.seats = Seats(settings.rest.at_once, WAITING_PER_SEAT * settings.rest.at_once)
+        self.codecs = WorkerPool(_CODECS, PoolSize(most=2, warm=0), wait_ms=20_000)
+        self.kept = Kept(settings.rest.kept_responses, settings.rest.kept_bytes)
+        self._engine = engine
+
+    @property
+    def stages(self) -> Stages:
+        """The engine's stages. Raises ApiError when it has none to lend."""
+        stages = self._engine.stages()
+        if stages is None:
+            raise ApiError(
+                f"The engine '{self._engine.names.engine}' answers calls only; it has no stages for REST requests.",
+                status=501,
+                code="unsupported_endpoint",
+            )
+        return stages
+
+    async def close(self) -> None:
+        """End the processes."""
+        await self.codecs.close()

@@ -1,0 +1,120 @@
+"""What every REST request goes through: the door, a seat, a bounded body, errors in the API's shape."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import Message
+
+from vivavoce.protocol.errors import EngineError
+from vivavoce.server.rest.access import refusal
+from vivavoce.server.rest.errors import SERVER_ERROR, ApiError, error_body, of_engine, of_validation
+from vivavoce.server.rest.office import Office
+from vivavoce.server.rest.streaming import ClientGone, Streamed
+
+log = logging.getLogger("vivavoce.rest")
+
+MAX_JSON_BYTES = 36 * 1024 * 1024
+"""Room for the largest upload as base64 inside JSON."""
+MAX_UPLOAD_BYTES = 25 * 1024 * 1024
+"""What the API takes as one file."""
+_FORM_ROOM_BYTES = 512 * 1024
+UPLOAD_TIMEOUT_S = 120.0
+"""Whoever needs longer than this for a body gives up the seat."""
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class RestRoute(APIRoute):
+    """A route of this room."""
+
+    def get_route_handler(self) -> Handler:
+        """The handler, with everything around it."""
+        inner = super().get_route_handler()
+
+        async def handler(request: Request) -> Response:
+            response = await _answered(request, inner)
+            response.headers.setdefault("x-request-id", f"req_{secrets.token_hex(16)}")
+            return response
+
+        return handler
+
+
+async def _answered(request: Request, inner: Handler) -> Response:
+    office: Office = request.app.state.office
+    refused = refusal(request)
+    if refused is not None:
+        return JSONResponse(refused.body(), refused.status)
+    try:
+        await office.seats.take()
+    except ApiError as error:
+        return error.response()
+    response: Response | None = None
+    try:
+        response = await _caught(Request(request.scope, _Bounded(request).receive), inner)
+        return response
+    finally:
+        if isinstance(response, Streamed):
+            response.at_end = office.seats.leave
+        else:
+            office.seats.leave()
+
+
+async def _caught(request: Request, inner: Handler) -> Response:
+    """What the handler answers, or the error it ends with."""
+    try:
+        return await inner(request)
+    except ClientGone:
+        return Response(status_code=499)
+    except ApiError as error:
+        return error.response()
+    except RequestValidationError as error:
+        return of_validation(error.errors()).response()
+    except EngineError as error:
+        log.warning("%s failed: %s", error.stage, error.message)
+        return of_engine(error).response()
+    except HTTPException as error:
+        message = str(error.detail)
+        return JSONResponse(error_body(message, "invalid_request_error"), error.status_code)
+    except Exception:
+        log.exception("internal error")
+        return JSONResponse(error_body(SERVER_ERROR, "server_error"), 500)
+
+
+class _Bounded:
+    """Counts the bytes of a body, and how long they take. Raises ApiError."""
+
+    def __init__(self, request: Request) -> None:
+        self._receive: Callable[[], Awaitable[Message]] = request.receive
+        form = request.headers.get("content-type", "").startswith("multipart/")
+        self._limit = MAX_UPLOAD_BYTES + _FORM_ROOM_BYTES if form else MAX_JSON_BYTES
+        self._received = 0
+        self._whole = False
+        self._until = asyncio.get_running_loop().time() + UPLOAD_TIMEOUT_S
+
+    async def receive(self) -> Message:
+        """The next part of the body, and afterwards the client's hanging up."""
+        if self._whole:
+            return await self._receive()
+        try:
+            async with asyncio.timeout_at(self._until):
+                message = await self._receive()
+        except TimeoutError:
+            raise ApiError("The request body did not arrive in time.", status=408) from None
+        self._whole = not message.get("more_body", False)
+        self._received += len(message.get("body", b""))
+        if self._received > self._limit:
+            raise ApiError(
+                f"Maximum content size limit ({MAX_UPLOAD_BYTES}) exceeded ({self._received} bytes read)",
+                status=413,
+            )
+        return message
