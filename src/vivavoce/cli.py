@@ -64,8 +64,22 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     serve.add_argument("--llm-url", help="an OpenAI-compatible endpoint, e.g. http://127.0.0.1:11434/v1")
     serve.add_argument("--llm-model", help="the model to ask for there")
     serve.add_argument("--script", help="a script file for the scripted engine")
+    serve.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="processes that serve, e.g. one per core (1; 0: as many as cores)",
+    )
+    serve.add_argument(
+        "--tls", choices=["self-signed"], help="make a certificate at the first start, and keep it"
+    )
+    serve.add_argument("--tls-cert", metavar="FILE", help="serve https and wss with this certificate (PEM)")
+    serve.add_argument("--tls-key", metavar="FILE", help="its key (PEM)")
+    serve.add_argument("--max-sessions", type=int, metavar="N", help="sessions at the same time (no limit)")
     serve.add_argument("--data-dir", help="where data is kept")
-    serve.add_argument("--log-level", choices=["debug", "info", "warning", "error"])
+    serve.add_argument(
+        "--log-level", choices=["debug", "info", "warning", "error"], help="how much goes to stderr (info)"
+    )
     serve.add_argument("--config", type=Path, help="settings file (vivavoce.toml, where there is one)")
     serve.set_defaults(run=run_serve)
 
@@ -79,6 +93,11 @@ def run_serve(given: argparse.Namespace) -> int:
         "server.host": given.host,
         "server.port": given.port,
         "server.log_level": given.log_level,
+        "server.workers": given.workers,
+        "tls.kind": given.tls,
+        "tls.cert": given.tls_cert,
+        "tls.key": given.tls_key,
+        "limits.max_sessions": given.max_sessions,
         "engine.kind": given.engine,
         "llm.url": given.llm_url,
         "llm.model": given.llm_model,

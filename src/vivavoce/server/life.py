@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import logging
+import math
 import time
 from collections.abc import Callable
 
@@ -45,7 +46,8 @@ class Life:
         if self.stage is Stage.SERVING:
             self.stage = Stage.DRAINING
             self._until_s = self._clock() + self._drain_s
-            log.info("draining: %d sessions may go on for %g s", sessions, self._drain_s)
+            if math.isfinite(self._drain_s):  # Otherwise others watch over it, and say so.
+                log.info("draining: %d sessions may go on for %g s", sessions, self._drain_s)
 
     def stop(self) -> None:
         """End the sessions that there are."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import socket
 import sys
 
@@ -16,6 +17,22 @@ from vivavoce.server.keys import KeysError
 
 def serve(settings: Settings) -> int:
     """Run until stopped. Returns the exit code; what is wrong is printed in one line that says what to do."""
+    set_up_logging(settings)
+    problem = refuse_to_start(settings)
+    if problem is not None:
+        print(f"vivavoce: {problem}", file=sys.stderr)
+        return 2
+    workers = settings.server.workers or usable_cores()
+    try:
+        certificate = tls.Certificate(settings) if tls.wanted(settings) else None
+        return _serve_here(settings, certificate) if workers == 1 else _serve_with(settings, workers)
+    except SettingsError as error:
+        print(f"vivavoce: {error}", file=sys.stderr)
+        return 2
+
+
+def set_up_logging(settings: Settings) -> None:
+    """The log goes to stderr."""
     logging.basicConfig(
         level=settings.server.log_level.upper(),
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
@@ -23,16 +40,6 @@ def serve(settings: Settings) -> int:
     )
     # uvicorn's own lines say nothing that the banner does not.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    problem = refuse_to_start(settings)
-    if problem is not None:
-        print(f"vivavoce: {problem}", file=sys.stderr)
-        return 2
-    try:
-        certificate = tls.Certificate(settings) if tls.wanted(settings) else None
-        return _serve_here(settings, certificate)
-    except SettingsError as error:
-        print(f"vivavoce: {error}", file=sys.stderr)
-        return 2
 
 
 def _serve_here(settings: Settings, certificate: tls.Certificate | None) -> int:
@@ -51,6 +58,15 @@ def _serve_here(settings: Settings, certificate: tls.Certificate | None) -> int:
     server = make_server(settings, engine, on_started, certificate)
     server.run()
     return 0 if server.started else 3
+
+
+def _serve_with(settings: Settings, workers: int) -> int:
+    """In processes of their own."""
+    from vivavoce.server.supervisor import supervise
+
+    return supervise(
+        settings, workers, lambda names, host, port: print_banner(settings, names, host, port, workers)
+    )
 
 
 def refuse_to_start(settings: Settings) -> str | None:
@@ -95,6 +111,11 @@ def print_banner(settings: Settings, names: EngineNames, host: str, port: int, w
             # What trusts it in Python and in Node; both are read when a program starts.
             lines.insert(7, f"  export SSL_CERT_FILE={files.cert} NODE_EXTRA_CA_CERTS={files.cert}")
     print("\n".join(lines), flush=True)
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _is_free(host: str, port: int) -> bool:

@@ -1,0 +1,205 @@
+"""Requests about a call that another process of this server has: passed on to it, whole.
+
+A sideband socket (`?call_id=`) or a REST request may be handed to any process. This one asks for a connection to the right one and
+stands between: the other answers as if it had been asked itself, keys and origins included.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+import h11
+
+from vivavoce.server.gate import Application, Message, Receive, SendMessage
+
+if TYPE_CHECKING:
+    from websockets.asyncio.client import ClientConnection
+
+IsHere = Callable[[str], bool]
+ReachFor = Callable[[str], Awaitable[socket.socket | None]]
+
+_ABOUT_A_CALL = re.compile(r"/calls/([^/]+)")
+_HOP_BY_HOP = frozenset({b"connection", b"keep-alive", b"te", b"trailer", b"upgrade", b"proxy-connection"})
+_READ_BYTES = 65_536
+_WHOLE: dict[str, Any] = {"max_size": None, "compression": None, "ping_interval": None, "max_queue": 16}
+"""The processes trust each other, and the client's own keep-alive shows whether it is there."""
+
+
+class Elsewhere:
+    """An ASGI application around another. `is_here`: whether this process has a call; `reach`: a connection to the one that has."""
+
+    def __init__(self, app: Application, is_here: IsHere, reach: ReachFor) -> None:
+        self._app = app
+        self._is_here = is_here
+        self._reach = reach
+
+    async def __call__(self, scope: Message, receive: Receive, send: SendMessage) -> None:
+        """Serve here or pass on."""
+        call_id = call_in_question(scope)
+        if call_id is None or self._is_here(call_id):
+            await self._app(scope, receive, send)
+            return
+        connection = await self._reach(call_id)
+        if connection is None:
+            await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await _pass_socket(connection, scope, receive, send)
+        else:
+            await _pass_request(connection, scope, receive, send)
+
+
+def call_in_question(scope: Message) -> str | None:
+    """The call that a request is about, if it is about one."""
+    if scope["type"] == "websocket":
+        query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
+        return query["call_id"][0] if "call_id" in query else None
+    if scope["type"] == "http":
+        found = _ABOUT_A_CALL.search(scope["path"])
+        return found[1] if found else None
+    return None
+
+
+def _target(scope: Message) -> bytes:
+    query: bytes = scope.get("query_string", b"")
+    path: bytes = scope["raw_path"]
+    return path + (b"?" + query if query else b"")
+
+
+# --- HTTP ---------------------------------------------------------------------------------------------------------------
+
+
+async def _pass_request(
+    connection: socket.socket, scope: Message, receive: Receive, send: SendMessage
+) -> None:
+    reader, writer = await asyncio.open_unix_connection(sock=connection)
+    try:
+        talk = h11.Connection(h11.CLIENT)
+        headers = [(name, value) for name, value in scope["headers"] if name not in _HOP_BY_HOP]
+        request = h11.Request(
+            method=scope["method"], target=_target(scope), headers=[*headers, (b"connection", b"close")]
+        )
+        writer.write(talk.send(request) or b"")
+        async for chunk in _body(receive):
+            # Without a length or chunks announced there is no body, only its empty end.
+            if chunk:
+                writer.write(talk.send(h11.Data(data=chunk)) or b"")
+                await writer.drain()
+        writer.write(talk.send(h11.EndOfMessage()) or b"")
+        await _pass_answer(talk, reader, send)
+    finally:
+        writer.close()
+
+
+async def _body(receive: Receive) -> AsyncIterator[bytes]:
+    more = True
+    while more:
+        message = await receive()
+        more = message["type"] == "http.request" and message.get("more_body", False)
+        yield message.get("body", b"")
+
+
+async def _pass_answer(talk: h11.Connection, reader: asyncio.StreamReader, send: SendMessage) -> None:
+    while True:
+        event = talk.next_event()
+        if event is h11.NEED_DATA:
+            talk.receive_data(await reader.read(_READ_BYTES))
+        elif isinstance(event, h11.Response):
+            headers = [(name, value) for name, value in event.headers if name not in _HOP_BY_HOP]
+            headers = [pair for pair in headers if pair[0] not in (b"transfer-encoding", b"date", b"server")]
+            await send({"type": "http.response.start", "status": event.status_code, "headers": headers})
+        elif isinstance(event, h11.Data):
+            await send({"type": "http.response.body", "body": bytes(event.data), "more_body": True})
+        elif isinstance(event, h11.EndOfMessage):
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            return
+        elif isinstance(event, h11.ConnectionClosed):
+            return
+
+
+# --- WebSocket ----------------------------------------------------------------------------------------------------------
+
+
+async def _pass_socket(
+    connection: socket.socket, scope: Message, receive: Receive, send: SendMessage
+) -> None:
+    from websockets.asyncio.client import unix_connect
+    from websockets.exceptions import InvalidHandshake, InvalidStatus
+
+    headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
+    host = next((value for name, value in headers if name == "host"), "localhost")
+    passed = [
+        (name, value)
+        for name, value in headers
+        if name != "host" and name.encode() not in _HOP_BY_HOP and not name.startswith("sec-websocket-")
+    ]
+    await receive()  # websocket.connect
+    try:
+        other = await unix_connect(
+            uri=f"ws://{host}{_target(scope).decode('ascii')}",
+            sock=connection,
+            additional_headers=passed,
+            user_agent_header=None,
+            subprotocols=scope.get("subprotocols") or None,
+            **_WHOLE,
+        )
+    except InvalidStatus as refused:
+        response = refused.response
+        answer = [(name.lower().encode(), value.encode()) for name, value in response.headers.raw_items()]
+        answer = [pair for pair in answer if pair[0] not in _HOP_BY_HOP]
+        await send(
+            {"type": "websocket.http.response.start", "status": response.status_code, "headers": answer}
+        )
+        await send({"type": "websocket.http.response.body", "body": response.body or b"", "more_body": False})
+        return
+    except (OSError, InvalidHandshake):
+        # The other process has just gone, and the call with it.
+        await send({"type": "websocket.close", "code": 1011})
+        return
+    async with other:
+        await send({"type": "websocket.accept", "subprotocol": other.subprotocol})
+        await _both_ways(other, receive, send)
+
+
+async def _both_ways(other: ClientConnection, receive: Receive, send: SendMessage) -> None:
+    out = asyncio.create_task(_outward(other, send))
+    inward = asyncio.create_task(_inward(other, receive))
+    try:
+        await asyncio.wait({out, inward}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (out, inward):
+            task.cancel()
+        await asyncio.gather(out, inward, return_exceptions=True)
+
+
+async def _outward(other: ClientConnection, send: SendMessage) -> None:
+    from websockets.exceptions import ConnectionClosed
+
+    with contextlib.suppress(ConnectionClosed):
+        async for frame in other:
+            kind = "text" if isinstance(frame, str) else "bytes"
+            await send({"type": "websocket.send", kind: frame})
+    code = other.close_code or 1011
+    # 1005 and 1006 say that there was no close frame; nobody may send them.
+    await send(
+        {
+            "type": "websocket.close",
+            "code": 1011 if code == 1006 else 1000 if code == 1005 else code,
+            "reason": other.close_reason or "",
+        }
+    )
+
+
+async def _inward(other: ClientConnection, receive: Receive) -> None:
+    from websockets.exceptions import ConnectionClosed
+
+    with contextlib.suppress(ConnectionClosed):
+        while (message := await receive())["type"] != "websocket.disconnect":
+            text = message.get("text")
+            await other.send(text if text is not None else message.get("bytes") or b"")
+        await other.close()

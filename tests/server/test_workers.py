@@ -1,0 +1,260 @@
+"""Several processes that serve: sessions in one of them for life, limits and calls known to all, deaths of one its own affair."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+import websockets
+
+from tests.server.processes import ServeProcess, alive, children_of, serving, until
+from tests.server.rig import Talk, raw_client
+from tests.server.test_drain import closed, refused_with
+from vivavoce.call.registry import Calls
+from vivavoce.call.settings import Settings
+from vivavoce.engines.scripted.engine import ScriptedEngine, ScriptedSettings
+from vivavoce.server.elsewhere import Elsewhere
+from vivavoce.server.life import GOODBYE, Life
+from vivavoce.server.listening import make_config
+from vivavoce.server.worker import HandedServer
+
+SESSIONS = 4
+
+
+@contextlib.asynccontextmanager
+async def sessions(running: ServeProcess, number: int = SESSIONS) -> AsyncIterator[list[Talk]]:
+    """So many clients whose session has begun."""
+    async with contextlib.AsyncExitStack() as stack:
+        opened = [await stack.enter_async_context(raw_client(running.url)) for _ in range(number)]
+        for talk in opened:
+            await talk.until("session.created")
+        yield opened
+
+
+async def answered(talk: Talk) -> bool:
+    """Whether a session answers a typed turn."""
+    try:
+        await talk.say("hello")
+        return bool((await talk.until("response.done"))["response"]["status"] == "completed")
+    except websockets.ConnectionClosed:
+        return False
+
+
+async def told(talk: Talk) -> tuple[int, str] | None:
+    """Read to the end; the close frame that came."""
+    with pytest.raises(websockets.ConnectionClosed) as over:
+        await talk.until("nothing of the kind")
+    frame = over.value.rcvd
+    return (frame.code, frame.reason) if frame else None
+
+
+async def test_two_processes_share_limits_and_the_death_of_one_costs_its_own_sessions(tmp_path: Path) -> None:
+    async with serving(tmp_path, "--workers", "2", "--max-sessions", str(SESSIONS)) as running:
+        assert ", 2 processes" in running.printed
+        first, second = running.children()
+        async with sessions(running) as opened:
+            # The limit is the server's, not each process's.
+            status, error, _ = await refused_with(running.url)
+            assert (status, error["code"]) == (503, "server_overloaded")
+            os.kill(first, signal.SIGKILL)
+            await until(lambda: not alive(first))
+            lost = [not await answered(talk) for talk in opened]
+            # They had been shared out evenly; each lives in one process and goes with it.
+            assert sum(lost) == SESSIONS // 2
+            # Another process takes the place of the dead one, and its seats are free again.
+            await until(lambda: len(running.children()) == 2 and running.children() != [second])
+            async with sessions(running, 2) as more:
+                assert [await answered(talk) for talk in more] == [True, True]
+            assert [await answered(talk) for talk in opened] == [not gone for gone in lost]
+            running.signal(signal.SIGTERM)
+            running.signal(signal.SIGINT)
+            left = [await told(talk) for talk, gone in zip(opened, lost, strict=True) if not gone]
+            assert left == [(1001, GOODBYE)] * (SESSIONS // 2)
+        assert await running.ended() == 0
+        assert "its sessions are lost, it is started again" in running.log()
+
+
+async def test_nothing_is_left_when_the_supervisor_is_killed(tmp_path: Path) -> None:
+    async with serving(tmp_path, "--workers", "2") as running:
+        started = running.children()
+        everybody = [*started, *(child for each in started for child in children_of(each))]
+        async with sessions(running, 2):
+            running.signal(signal.SIGKILL)
+            await running.ended()
+            await until(lambda: not any(alive(pid) for pid in everybody))
+        address = urlsplit(running.url)
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((address.hostname, address.port))
+
+
+async def test_a_drain_of_several_processes(tmp_path: Path) -> None:
+    async with serving(tmp_path, "--workers", "2", VIVAVOCE_SERVER__DRAIN_S="0.5") as running:
+        async with sessions(running, 2) as opened:
+            running.signal(signal.SIGTERM)
+            await until(lambda: "draining: 2 sessions" in running.log())
+            status, error, _ = await refused_with(running.url)
+            assert (status, error["code"]) == (503, "server_draining")
+            assert [await told(talk) for talk in opened] == [(1001, GOODBYE)] * 2
+        assert await running.ended() == 0
+
+
+async def test_what_cannot_be_served_is_said_once(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="did not start"):
+        async with serving(
+            tmp_path, "--workers", "2", "--engine", "scripted", "--script", "/nonexistent.toml"
+        ):
+            pass
+    (line,) = (tmp_path / "log").read_text().splitlines()
+    assert line.startswith("vivavoce: ")
+    assert "/nonexistent.toml" in line
+
+
+# --- calls that another process has -------------------------------------------------------------------------------------
+
+
+class Other:
+    """What the process with the call answers."""
+
+    def __init__(self) -> None:
+        self.headers: dict[str, str] = {}
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.headers = {name.decode(): value.decode() for name, value in scope["headers"]}
+        if scope["type"] == "http":
+            body, more = b"", True
+            while more:
+                message = await receive()
+                body, more = body + message["body"], message["more_body"]
+            told = f"{scope['method']} {scope['path']}?{scope['query_string'].decode()} {len(body)}".encode()
+            await send({"type": "http.response.start", "status": 201, "headers": [(b"x-its", b"own")]})
+            await send({"type": "http.response.body", "body": told})
+        elif scope["type"] == "websocket":
+            await self._talk(scope, receive, send)
+
+    async def _talk(self, scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        if b"refuse" in scope["query_string"]:
+            await send({"type": "websocket.http.response.start", "status": 404, "headers": []})
+            await send({"type": "websocket.http.response.body", "body": b'{"error":{}}'})
+            return
+        await send({"type": "websocket.accept", "subprotocol": scope["subprotocols"][0]})
+        while (message := await receive())["type"] != "websocket.disconnect":
+            if message["text"] == "enough":
+                await send({"type": "websocket.close", "code": 4000, "reason": "said so"})
+                return
+            await send({"type": "websocket.send", "text": message["text"].upper()})
+
+
+class Pair:
+    """Two processes in one: a server that is reached from outside, and one that has the call `rtc_there`."""
+
+    def __init__(self) -> None:
+        self.other = Other()
+        self.started: list[asyncio.Event] = []
+        inner = self._server(self.other)
+        self.inner = inner
+
+        async def reach(call_id: str) -> socket.socket | None:
+            if call_id != "rtc_there":
+                return None
+            ours, theirs = socket.socketpair()
+            theirs.setblocking(False)
+            ours.setblocking(False)
+            await inner.take(theirs, inside=True)
+            return ours
+
+        async def here(scope: Any, receive: Any, send: Any) -> None:
+            assert scope["type"] == "http"
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"here"})
+
+        self.outer = self._server(Elsewhere(here, lambda call_id: call_id == "rtc_here", reach))
+
+    def _server(self, app: Any) -> HandedServer:
+        settings = Settings()
+        calls = Calls(settings, ScriptedEngine(ScriptedSettings()))
+        config = make_config(app, settings, None)
+        config.lifespan = "off"
+        started = asyncio.Event()
+        self.started.append(started)
+        return HandedServer(config, calls, Life(0), lambda host, port: started.set())
+
+    async def dialled(self) -> socket.socket:
+        """A connection from outside."""
+        ours, theirs = socket.socketpair()
+        theirs.setblocking(False)
+        ours.setblocking(False)
+        await self.outer.take(theirs, inside=True)
+        return ours
+
+
+@pytest.fixture
+async def pair() -> AsyncIterator[Pair]:
+    made = Pair()
+    running = [asyncio.create_task(server._serve()) for server in (made.inner, made.outer)]
+    for started in made.started:
+        await started.wait()
+    yield made
+    for server in (made.inner, made.outer):
+        server.should_exit = True
+    await asyncio.gather(*running)
+
+
+async def test_a_sideband_to_another_process(pair: Pair) -> None:
+    async with websockets.unix_connect(
+        uri="ws://host.example/v1/realtime?call_id=rtc_there",
+        sock=await pair.dialled(),
+        subprotocols=["realtime"],
+        additional_headers={"Authorization": "Bearer key", "Origin": "https://page.example"},
+    ) as connection:
+        assert connection.subprotocol == "realtime"
+        for word in ("one", "two", "ü" * 100_000):
+            await connection.send(word)
+            assert await connection.recv() == word.upper()
+        await connection.send("enough")
+        assert await closed(connection) == (4000, "said so")
+    # The other one checks keys and origins as if it had been asked itself.
+    assert pair.other.headers["authorization"] == "Bearer key"
+    assert pair.other.headers["origin"] == "https://page.example"
+    assert pair.other.headers["host"] == "host.example"
+
+
+async def test_a_refusal_of_the_other_process_is_passed_on(pair: Pair) -> None:
+    with pytest.raises(websockets.InvalidStatus) as refused:
+        async with websockets.unix_connect(
+            uri="ws://h/v1/realtime?call_id=rtc_there&refuse", sock=await pair.dialled()
+        ):
+            pass
+    assert (refused.value.response.status_code, refused.value.response.body) == (404, b'{"error":{}}')
+
+
+@pytest.mark.parametrize(
+    ("path", "answer"),
+    [
+        ("/v1/realtime/calls/rtc_there/hangup?a=b", "POST /v1/realtime/calls/rtc_there/hangup?a=b 70000"),
+        ("/v1/realtime/calls/rtc_here/hangup", "here"),
+        ("/v1/realtime/calls/rtc_nowhere/hangup", "here"),
+        ("/v1/models", "here"),
+    ],
+)
+async def test_a_request_about_a_call_goes_where_the_call_is(pair: Pair, path: str, answer: str) -> None:
+    reader, writer = await asyncio.open_unix_connection(sock=await pair.dialled())
+    head = f"POST {path} HTTP/1.1\r\nHost: h\r\nContent-Length: 70000\r\nConnection: close\r\n\r\n"
+    writer.write(head.encode() + bytes(70_000))
+    async with asyncio.timeout(10):
+        received = await reader.read()
+    writer.close()
+    head, _, body = received.decode().partition("\r\n\r\n")
+    chunked = "transfer-encoding: chunked" in head.lower()
+    assert answer in body if chunked else body == answer
+    assert head.startswith("HTTP/1.1 201" if "rtc_there" in path else "HTTP/1.1 200")
+    assert httpx.codes.is_success(int(head.split()[1]))
