@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -11,22 +12,25 @@ import pytest
 from tests.call.rig import Line, settings_of
 from vivavoce.call.registry import Calls, new_call_id, session_options
 from vivavoce.call.settings import SessionSettings
+from vivavoce.protocol.errors import ClientError
+from vivavoce.protocol.session_objects import SessionObject
 from vivavoce.session.options import SessionOptions
 from vivavoce.testing.clock import run
 from vivavoce.testing.puppet import PuppetEngine
 
 ELSEWHERE = {"instructions"}
 """Settings of a session that stand in its session object."""
+FROM_ELSEWHERE = {"count_text", "find_prompt", "context_tokens", "output_tokens", "mcp_servers"}
+"""What a session goes by that is no setting of its own."""
 
 
 def test_every_setting_of_a_session_reaches_it() -> None:
     numbers = {"silence_duration_ms": 1, "soft_pause_ms": 2, "output_lead_ms": 3, "max_duration_s": 4}
     caps = {"item_audio_s": 5, "call_audio_bytes": 6, "retrieved_audio_bytes": 7}
-    given = numbers | caps | {"keep_response_create": False}
+    given = numbers | caps | {"keep_response_create": False, "call_image_bytes": 8}
     names = {field.name for field in msgspec.structs.fields(SessionSettings)} - ELSEWHERE
-    assert (
-        names == set(given) == {field.name for field in dataclasses.fields(SessionOptions)} - {"count_text"}
-    )
+    options_of_a_session = {field.name for field in dataclasses.fields(SessionOptions)}
+    assert names == set(given) == options_of_a_session - FROM_ELSEWHERE
     options = session_options(settings_of(**{f"session__{name}": value for name, value in given.items()}))
     assert {name: getattr(options, name) for name in given} == given
 
@@ -41,6 +45,33 @@ def test_the_opening_session() -> None:
         assert (extension["engine"], extension["llm"], extension["vad"]) == ("puppet", "script", "any sound")
         assert session["expires_at"] > 1_700_000_000
         await line.close()
+
+    run(main())
+
+
+def test_the_window_is_that_of_the_model_that_answers() -> None:
+    options = session_options(settings_of(llm__context_tokens=8192, llm__output_tokens=1024))
+    assert options.input_tokens == 7168
+    assert session_options(settings_of(llm__context_tokens=8192)).input_tokens == 4096
+    assert session_options(settings_of()).input_tokens == 96_000
+
+
+def test_a_session_may_begin_with_a_stored_prompt(tmp_path: Path) -> None:
+    (tmp_path / "prompts").mkdir()
+    (tmp_path / "prompts" / "desk.md").write_text("You are {{name}}.", "utf-8")
+
+    async def main() -> None:
+        calls = Calls(settings_of(data_dir=str(tmp_path)), PuppetEngine())
+        setup = {"type": "realtime", "prompt": {"id": "desk", "variables": {"name": "Ada"}}}
+        call = calls.open("m", 0, setup=setup)
+        mine = calls.open("m", 0, setup={**setup, "instructions": "Mine."})
+        for one, instructions in ((call, "You are Ada."), (mine, "Mine.")):
+            assert isinstance(one.machine.config, SessionObject)
+            assert one.machine.config.instructions == instructions
+        with pytest.raises(ClientError, match="Prompt with id 'nobody' not found"):
+            calls.open("m", 0, setup={"type": "realtime", "prompt": {"id": "nobody"}})
+        for one in (call, mine):
+            await calls.close(one)
 
     run(main())
 

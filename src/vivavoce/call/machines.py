@@ -34,11 +34,18 @@ def set_up(opening: SessionObject, setup: dict[str, Any], silence_duration_ms: i
 
 
 def machine_of(
-    opening: AnySession, new_id: NewId, options: SessionOptions, now_ms: int, capabilities: Capabilities
+    opening: AnySession,
+    new_id: NewId,
+    options: SessionOptions,
+    now_ms: int,
+    capabilities: Capabilities,
+    setup: dict[str, Any] | None = None,
 ) -> RealtimeSession | TranscriptionSession:
-    """The machine for a session that begins like this."""
+    """The machine for a session that begins like this; `setup` is what somebody chose of it (a stored prompt does not change that)."""
     if isinstance(opening, TranscriptionSessionObject):
-        return TranscriptionSession(opening, new_id, options, now_ms)
+        return TranscriptionSession(
+            opening, new_id, options, now_ms, engine_judges=capabilities.judges_turns
+        )
     return RealtimeSession(
         opening,
         new_id,
@@ -46,4 +53,6 @@ def machine_of(
         now_ms,
         engine_speaks=capabilities.speaks,
         engine_prepares=capabilities.prepares,
+        engine_judges=capabilities.judges_turns,
+        setup=setup,
     )

@@ -12,6 +12,7 @@ from vivavoce.call.driver import Call, Observer
 from vivavoce.call.machines import AnySession, machine_of, set_up
 from vivavoce.call.owner import LOCAL, Owner
 from vivavoce.call.ports import Engine
+from vivavoce.call.prompts import PromptFolder
 from vivavoce.call.settings import Settings
 from vivavoce.protocol.ids import IdSource
 from vivavoce.protocol.session_objects import (
@@ -22,6 +23,7 @@ from vivavoce.protocol.session_objects import (
     VivavoceExtension,
 )
 from vivavoce.session.options import SessionOptions
+from vivavoce.session.prompts import Configuration, no_prompts
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
@@ -31,7 +33,7 @@ def new_call_id() -> str:
     return "rtc_" + "".join(secrets.choice(_ALPHABET) for _ in range(21))
 
 
-def session_options(settings: Settings) -> SessionOptions:
+def session_options(settings: Settings, prompts: PromptFolder | None = None) -> SessionOptions:
     """The part of the settings that a session goes by."""
     given = settings.session
     return SessionOptions(
@@ -42,6 +44,10 @@ def session_options(settings: Settings) -> SessionOptions:
         item_audio_s=given.item_audio_s,
         call_audio_bytes=given.call_audio_bytes,
         retrieved_audio_bytes=given.retrieved_audio_bytes,
+        call_image_bytes=given.call_image_bytes,
+        context_tokens=settings.llm.context_tokens,
+        output_tokens=min(settings.llm.output_tokens, settings.llm.context_tokens // 2),
+        find_prompt=prompts.find if prompts is not None else no_prompts,
         keep_response_create=given.keep_response_create,
     )
 
@@ -73,6 +79,7 @@ class Calls:
         limits = settings.limits
         self.admission = admission or OwnSeats(Seats(limits.max_sessions, limits.max_sessions_per_key))
         self._live: dict[str, Call] = {}
+        self._prompts = PromptFolder(settings.data_path / "prompts")
 
     def __len__(self) -> int:
         return len(self._live)
@@ -105,9 +112,10 @@ class Calls:
         machine = machine_of(
             opening if setup is None else self.set_up(opening, setup),
             ids.new,
-            session_options(self.settings),
+            session_options(self.settings, self._prompts),
             now_ms,
             engine.capabilities,
+            setup,
         )
         call_id = call_id or new_call_id()
         call = Call(
@@ -123,7 +131,10 @@ class Calls:
 
     def set_up(self, opening: SessionObject, setup: dict[str, Any]) -> AnySession:
         """An opening session with somebody's configuration merged in; its type makes the kind. Raises ClientError."""
-        return set_up(opening, setup, self.settings.session.silence_duration_ms)
+        made = set_up(opening, setup, self.settings.session.silence_duration_ms)
+        if isinstance(made, SessionObject) and made.prompt is not None:
+            Configuration(made, self._prompts.find, setup)  # A prompt that is not there is refused now.
+        return made
 
     async def close(self, call: Call) -> None:
         """The call is over: forget it and free what it held."""

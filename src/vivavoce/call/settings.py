@@ -79,6 +79,7 @@ class SessionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     item_audio_s: Annotated[int, Meta(ge=1, le=3600)] = 60
     call_audio_bytes: Annotated[int, Meta(ge=0)] = 16_000_000
     retrieved_audio_bytes: Annotated[int, Meta(ge=0)] = 512_000
+    call_image_bytes: Annotated[int, Meta(ge=0)] = 64_000_000
     keep_response_create: bool = True
     instructions: str = "You are a helpful voice assistant. Keep your answers short."
 
@@ -108,13 +109,19 @@ class SttSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LlmSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The language model: an OpenAI-compatible endpoint, or (no url) the built-in brain."""
+    """The language model: an OpenAI-compatible endpoint, or (no url) the built-in brain.
+
+    `sees_images` "auto" goes by the model's name. `context_tokens` is its window, `output_tokens` what of it is kept free for an answer.
+    """
 
     url: str = ""
     model: str = ""
     key: str = ""
     first_token_ms: Milliseconds = 10_000
     next_token_ms: Milliseconds = 10_000
+    sees_images: Literal["auto", "yes", "no"] = "auto"
+    context_tokens: Annotated[int, Meta(ge=512)] = 128_000
+    output_tokens: Annotated[int, Meta(ge=1)] = 32_000
 
 
 class TtsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

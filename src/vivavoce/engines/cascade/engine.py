@@ -19,6 +19,8 @@ from vivavoce.call.ports import (
 )
 from vivavoce.call.settings import Settings, SettingsError, SttSettings, TtsSettings, VadSettings
 from vivavoce.engines.cascade.call import CascadeCall
+from vivavoce.engines.cascade.end_of_turn import SyntaxEndOfTurn
+from vivavoce.engines.cascade.seeing import sees_images
 from vivavoce.engines.cascade.vad import EnergyVoiceActivity, SileroModel
 from vivavoce.protocol.errors import EngineError
 from vivavoce.session.signals import Signal
@@ -147,6 +149,7 @@ def _language_model(settings: Settings) -> LanguageModel:
             given.key or None,
             first_token_s=given.first_token_ms / 1000,
             between_tokens_s=given.next_token_ms / 1000,
+            sees_images=sees_images(given.sees_images, given.model),
         )
     except EngineError as error:
         raise SettingsError(f"llm.url: {error.message}") from error
