@@ -60,6 +60,13 @@ def feed(utterance: Utterance, clip: Clip, chunk_ms: int = 20) -> None:
         utterance.feed(clip.cut(start, start + ms_to_ticks(chunk_ms)))
 
 
+def ended() -> asyncio.Future[None]:
+    """The caller has said all."""
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    future.set_result(None)
+    return future
+
+
 def ignore(partial: str) -> None:
     """For those who want the end only."""
 
@@ -143,6 +150,7 @@ async def test_the_same_hints_are_built_once_and_let_go_with_the_last_call(
 async def test_the_first_words_wait_for_the_session_s_model(transcriber: PocketsphinxTranscriber) -> None:
     listener = transcriber.open()
     listener.configure(replace(HINTS, instructions=f"{LIBRARY_INSTRUCTIONS} First words matter."))
+    listener.settings = replace(listener.settings, model_wait_ms=60_000)
     assert listener.language is not None
     assert listener.language.packed is None, "it is being made"
     utterance = listener.begin(ignore)
@@ -159,11 +167,25 @@ async def test_what_takes_too_long_is_not_waited_for() -> None:
         assert had is not None
         listener.configure(replace(HINTS, keywords=("anchors up",)))
         assert listener.language is not had
-        assert await listener.model_known() == (had.name, had.packed), "the one before serves meanwhile"
+        assert await listener.model_known(ended()) == (had.name, had.packed), (
+            "the one before serves meanwhile"
+        )
         listener.configure(Hints())
-        assert await listener.model_known() is None, (
+        assert await listener.model_known(ended()) is None, (
             "and nothing of it stays when a session says nothing of itself"
         )
+        listener.close()
+
+
+async def test_a_model_that_will_never_come_is_not_waited_for() -> None:
+    async with started() as transcriber:
+        listener = transcriber.open()
+        listener.configure(HINTS)
+        waiting = asyncio.create_task(listener.model_known(asyncio.Future()))
+        await asyncio.sleep(0)
+        await transcriber._topics.close()
+        async with asyncio.timeout(1):
+            assert await waiting is None
         listener.close()
 
 

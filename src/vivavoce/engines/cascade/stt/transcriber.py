@@ -29,7 +29,7 @@ class PocketsphinxSettings:
     start.
 
     wait_ms: how long an utterance may wait for a free recogniser. backlog_ms: how much audio may wait
-    meanwhile. model_wait_ms: how long it may wait for its session's language model before it does without.
+    meanwhile. model_wait_ms: how long its end may wait for the session's language model.
     niceness: 0..19, of the recogniser processes.
     """
 
@@ -88,6 +88,14 @@ class SessionLanguage:
     packed: bytes | None = None
     building: asyncio.Task[None] | None = None
 
+    @property
+    def in_the_making(self) -> bool:
+        """Whether it may still come. A task that was called off brings none."""
+        return self.packed is None and self.building is not None and not self.building.done()
+
+
+LONGEST_MODEL_WAIT_MS = 10_000
+"""What is said in so long a time is much to catch up with: beyond it an utterance is begun without the session's model."""
 
 MODELS_KEPT = 16
 """Session models that no call wants right now and that are kept all the same: the next call is often of the same agent."""
@@ -189,16 +197,27 @@ class PocketsphinxListener:
         utterance.gone.add_done_callback(lambda _: self._utterances.discard(utterance))
         return utterance
 
-    async def model_known(self) -> tuple[str, bytes] | None:
-        """Name and content of the model to hear with; None for the general one alone.
+    async def model_known(self, spoken: asyncio.Future[None]) -> tuple[str, bytes] | None:
+        """Name and content of the model to hear with; None for the general one alone. `spoken`: the caller has ended.
 
-        The first words of a call often come before its model is made, and it is in them that names and numbers are said. They
-        lose nothing by waiting: decoding is faster than speech, so it has caught up before the caller ends.
+        The first words of a call often come before its model is made, and it is in them that names and numbers are said. While
+        the caller speaks waiting costs nothing, since decoding is several times faster than speech; from then on somebody waits
+        for the answer, and the limit counts.
         """
+        loop = asyncio.get_running_loop()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self.settings.model_wait_ms / 1000):
-                while (wanted := self.language) is not None and wanted.packed is None and wanted.building:
+            async with asyncio.timeout(LONGEST_MODEL_WAIT_MS / 1000) as limit:
+
+                def hurry(_: object) -> None:
+                    with contextlib.suppress(RuntimeError):  # the waiting is over already
+                        limit.reschedule(loop.time() + self.settings.model_wait_ms / 1000)
+
+                spoken.add_done_callback(hurry)
+                # The session may change meanwhile, and then it is the new model that is worth waiting for.
+                while (wanted := self.language) is not None and wanted.in_the_making:
+                    assert wanted.building is not None
                     await asyncio.wait([wanted.building])
+        spoken.remove_done_callback(hurry)
         for language in (self.language, self._before if self.language is not None else None):
             if language is not None and language.packed is not None:
                 return language.name, language.packed
@@ -228,6 +247,7 @@ class PocketsphinxUtterance:
         self._waiting_ticks = 0
         self._peeks: deque[asyncio.Future[str]] = deque()
         loop = asyncio.get_running_loop()
+        self._spoken: asyncio.Future[None] = loop.create_future()
         self.ended: asyncio.Future[str] = loop.create_future()
         # Not everyone who feeds an utterance waits for its end: an error that nobody reads must not
         # be reported as lost.
@@ -254,6 +274,8 @@ class PocketsphinxUtterance:
 
     async def finish(self) -> str:
         """See `call.ports.Utterance`."""
+        if not self._spoken.done():
+            self._spoken.set_result(None)
         if not self.ended.done():
             self._say(["finish"])
         return await asyncio.shield(self.ended)
@@ -291,7 +313,7 @@ class PocketsphinxUtterance:
 
     async def _check_out(self) -> Job:
         await self._listener.speaker_known()
-        model = await self._listener.model_known()
+        model = await self._listener.model_known(self._spoken)
         if model is None:
             return await self._listener.pool.acquire(["listen", None, self._listener.mean])
         name, packed = model
