@@ -19,16 +19,16 @@ import msgspec
 from vivavoce.audio.clip import Clip
 from vivavoce.audio.codec import encode_audio
 from vivavoce.audio.frames import split
+from vivavoce.call.attachments import Attachment, Attachments
 from vivavoce.call.owner import LOCAL, Owner
 from vivavoce.call.ports import EngineCall
 from vivavoce.protocol import errors
 from vivavoce.protocol.client_events import ClientEvent, InputAudioBufferAppend
-from vivavoce.protocol.dialects import Dialect
 from vivavoce.protocol.errors import ClientError
 from vivavoce.protocol.responses import ErrorDetail
-from vivavoce.protocol.server_events import ErrorEvent, ResponseOutputAudioDelta, ServerEvent
+from vivavoce.protocol.server_events import ErrorEvent, ResponseOutputAudioDelta
 from vivavoce.protocol.session_objects import SessionObject, TranscriptionSessionObject
-from vivavoce.session.effects import Effect, FlushPlayback, Hangup, Hear, Play, Send
+from vivavoce.session.effects import Effect, FlushPlayback, Hangup, Hear, Play, Send, Warn
 from vivavoce.session.signals import Signal
 
 log = logging.getLogger("vivavoce.call")
@@ -47,7 +47,7 @@ class Machine(Protocol):
     @property
     def config(self) -> SessionObject | TranscriptionSessionObject: ...
 
-    def attach(self, source: str, now_ms: int) -> None: ...
+    def attach(self, source: str, now_ms: int, *, returning: bool = False) -> None: ...
     def detached(self, source: str, now_ms: int) -> None: ...
     def receive(self, event: ClientEvent, source: str, now_ms: int) -> None: ...
     def refuse(self, error: ClientError, source: str) -> None: ...
@@ -57,19 +57,6 @@ class Machine(Protocol):
     def tick(self, now_ms: int) -> None: ...
     def next_deadline(self) -> int | None: ...
     def drain(self) -> list[Effect]: ...
-
-
-class Attachment(Protocol):
-    """A connection to the call: events in its own dialect, whole frames."""
-
-    id: str
-    dialect: Dialect
-
-    def write(self, frame: bytes) -> None:
-        """Queue a frame; never blocks."""
-
-    def hang_up(self, code: int, reason: str) -> None:
-        """Close once what was queued before is written."""
 
 
 class Observer(Protocol):
@@ -93,9 +80,10 @@ class Arriving:
 
 
 class Joined(msgspec.Struct, frozen=True, gc=False):
-    """An attachment is there."""
+    """An attachment is there. `returning`: the primary connection has dropped, and this is its client again."""
 
     source: str
+    returning: bool = False
 
 
 class Left(msgspec.Struct, frozen=True, gc=False):
@@ -128,7 +116,7 @@ class Call:
         self.owner = owner
         self.machine = machine
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._attachments: dict[str, Attachment] = {}
+        self.attachments = Attachments()
         self._inbox: deque[Entry] = deque()
         self._running = False
         self._room: asyncio.Future[None] | None = None
@@ -142,10 +130,13 @@ class Call:
 
     # --- what the world says --------------------------------------------------------------------------------------------
 
-    def join(self, attachment: Attachment) -> None:
-        """Attach a connection."""
-        self._attachments[attachment.id] = attachment
-        self._put(Joined(attachment.id))
+    def join(self, attachment: Attachment, *, returning: bool = False) -> None:
+        """Attach a connection: the first one is the call's own (primary), later ones are sidebands.
+
+        `returning`: it takes the place of the primary connection, which dropped; one that only seems to be there still is closed.
+        """
+        self.attachments.expect(attachment)
+        self._put(Joined(attachment.id, returning))
 
     def receive(self, source: str, data: bytes | str) -> None:
         """Take a frame from an attachment."""
@@ -153,7 +144,7 @@ class Call:
 
     def leave(self, source: str) -> None:
         """A connection was closed by the other side."""
-        if self._attachments.pop(source, None) is not None:
+        if self.attachments.remove(source):
             self._put(Left(source))
 
     def emit(self, signal: Signal) -> None:
@@ -226,7 +217,7 @@ class Call:
             case Arriving():
                 more = self._hear(entry, now_ms)
             case Joined():
-                self.machine.attach(entry.source, now_ms)
+                self._admit(entry, now_ms)
             case Left():
                 self.machine.detached(entry.source, now_ms)
             case Tick():
@@ -236,13 +227,21 @@ class Call:
         self._perform_all(now_ms)
         return more
 
+    def _admit(self, joined: Joined, now_ms: int) -> None:
+        """Show the session to whoever joined, then, to one who returns, what it missed."""
+        self.attachments.admit(joined.source, returning=joined.returning)
+        self.machine.attach(joined.source, now_ms, returning=joined.returning)
+        if joined.returning:
+            self._perform_all(now_ms)
+            self.attachments.retell(self.id)
+
     def _read(self, received: Received, now_ms: int) -> bool:
         """Decode a frame and apply it; a client's mistake is answered and changes nothing (house law 5)."""
-        attachment = self._attachments.get(received.source)
-        if attachment is None:
+        dialect = self.attachments.dialect_of(received.source)
+        if dialect is None:
             return False
         try:
-            event = attachment.dialect.from_wire(received.data)
+            event = dialect.from_wire(received.data)
             if type(event) is not InputAudioBufferAppend:
                 self.machine.receive(event, received.source, now_ms)
                 return False
@@ -291,27 +290,17 @@ class Call:
     def _perform(self, effect: Effect) -> None:
         match effect:
             case Send():
-                self._send(effect.event, effect.to)
+                self.attachments.send(effect.event, effect.to)
             case Play():
                 self._play(effect)
             case Hangup():
                 self._hang_up(effect)
+            case Warn():
+                log.warning("call %s: %s", self.id, effect.message)
             case FlushPlayback() | Hear():
                 pass  # A socket's client plays by itself; only paced transports have something to flush.
             case _:
                 self._engine.perform(effect)
-
-    def _send(self, event: ServerEvent, to: str | None) -> None:
-        """Encode once per dialect, write to whom it concerns."""
-        frames: dict[str, list[bytes]] = {}
-        for attachment in self._attachments.values():
-            if to is not None and attachment.id != to:
-                continue
-            dialect = attachment.dialect
-            if dialect.name not in frames:
-                frames[dialect.name] = dialect.to_wire(event)
-            for frame in frames[dialect.name]:
-                attachment.write(frame)
 
     def _play(self, effect: Play) -> None:
         part = effect.part
@@ -323,18 +312,17 @@ class Call:
             content_index=part.content_index,
             delta=encode_audio(effect.clip, effect.wire_format),
         )
-        self._send(event, None)
+        self.attachments.send(event, lasting=False)
 
     def _hang_up(self, effect: Hangup) -> None:
-        for attachment in self._attachments.values():
-            attachment.hang_up(effect.code, effect.reason)
+        self.attachments.hang_up(effect.code, effect.reason)
         self._end()
 
     def _fail(self) -> None:
         """A bug of ours: the call ends with `server_error`, and it alone."""
         failure = errors.server_error()
         detail = ErrorDetail(type=failure.type, code=failure.code, message=failure.message)
-        self._send(ErrorEvent(event_id=self._new_event_id(), error=detail), None)
+        self.attachments.send(ErrorEvent(event_id=self._new_event_id(), error=detail))
         self._hang_up(Hangup(1011, "server_error"))
 
     def _end(self) -> None:

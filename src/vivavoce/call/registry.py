@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from msgspec import UNSET
+
 from vivavoce.call.admission import Admission, OwnSeats, Seats
 from vivavoce.call.driver import Call, Observer
 from vivavoce.call.machines import AnySession, machine_of, set_up
@@ -53,9 +55,9 @@ def session_options(settings: Settings, prompts: PromptFolder | None = None) -> 
 
 
 def opening_session(
-    settings: Settings, engine: Engine, session_id: str, model: str, now_s: float
+    settings: Settings, engine: Engine, session_id: str, model: str, now_s: float, call_id: str = ""
 ) -> SessionObject:
-    """The session as `session.created` shows it, every default filled in, with what really answers."""
+    """The session as `session.created` shows it, every default filled in, with what really answers and what a sideband connects to."""
     names = engine.names
     detection = ServerVad(silence_duration_ms=settings.session.silence_duration_ms)
     return SessionObject(
@@ -65,7 +67,12 @@ def opening_session(
         expires_at=int(now_s) + settings.session.max_duration_s,
         audio=AudioConfig(input=AudioInputConfig(turn_detection=detection)),
         vivavoce=VivavoceExtension(
-            engine=names.engine, vad=names.vad, llm=names.llm, stt=names.stt, tts=names.tts
+            call_id=call_id or UNSET,
+            engine=names.engine,
+            vad=names.vad,
+            llm=names.llm,
+            stt=names.stt,
+            tts=names.tts,
         ),
     )
 
@@ -108,7 +115,8 @@ class Calls:
         """
         ids = IdSource(secrets.token_hex(16))
         engine = self.engine
-        opening = opening_session(self.settings, engine, ids.new("sess"), model, time.time())
+        call_id = call_id or new_call_id()
+        opening = opening_session(self.settings, engine, ids.new("sess"), model, time.time(), call_id)
         machine = machine_of(
             opening if setup is None else self.set_up(opening, setup),
             ids.new,
@@ -117,7 +125,6 @@ class Calls:
             engine.capabilities,
             setup,
         )
-        call_id = call_id or new_call_id()
         call = Call(
             call_id,
             machine,

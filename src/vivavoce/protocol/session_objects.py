@@ -234,12 +234,19 @@ class Preambles(Struct, frozen=True, kw_only=True):
     repeat_after_ms: Annotated[int, Meta(ge=500, le=60_000)] | UnsetType = UNSET
 
 
+ReattachSeconds = Annotated[int, Meta(ge=0, le=600)]
+
+
 class VivavoceExtension(Struct, frozen=True, kw_only=True):
     """Our own corner of the session object; foreign clients skip it.
 
     `engine`, `llm`, `stt` and `tts` say what answers here and cannot be set by a client. `preambles` opts in
-    to speech while a client runs its own tools: `auto` lets the engine find the words.
+    to speech while a client runs its own tools: `auto` lets the engine find the words. `call_id` is what a
+    sideband connects to. `reattach_s` opts in to coming back: for so many seconds a call outlives its primary
+    connection (docs/adr/0024).
     """
+
+    call_id: str | UnsetType = UNSET
 
     engine: str | UnsetType = UNSET
     vad: str | UnsetType = UNSET
@@ -247,6 +254,7 @@ class VivavoceExtension(Struct, frozen=True, kw_only=True):
     stt: str | UnsetType = UNSET
     tts: str | UnsetType = UNSET
     preambles: Preambles | Literal["auto"] | None = None
+    reattach_s: ReattachSeconds | UnsetType = UNSET
 
 
 class SessionObject(Struct, tag_field="type", tag="realtime", frozen=True, kw_only=True):

@@ -36,6 +36,7 @@ from vivavoce.protocol.session_objects import (
     Preambles,
     Prompt,
     Reasoning,
+    ReattachSeconds,
     ResponseAudio,
     ResponseAudioOutput,
     RetentionRatio,
@@ -146,7 +147,7 @@ def merge_session(
     if patch.get("audio") is not None:
         changes["audio"] = _merge_audio(current.audio, patch["audio"], silence_duration_ms, spoken)
     if "vivavoce" in patch:
-        changes["vivavoce"] = _merge_extension(current.vivavoce, patch["vivavoce"])
+        changes["vivavoce"] = merge_extension(current.vivavoce, patch["vivavoce"])
     return msgspec.structs.replace(current, **changes)
 
 
@@ -225,11 +226,15 @@ def _merge_output(current: AudioOutputConfig, patch: Any, spoken: bool) -> Audio
     return msgspec.structs.replace(current, **changes)
 
 
-def _merge_extension(current: VivavoceExtension | UnsetType, patch: Any) -> VivavoceExtension:
+def merge_extension(current: VivavoceExtension | UnsetType, patch: Any) -> VivavoceExtension:
+    """Our own corner after an update; what answers and the call's id are not a client's to say. Raises `ClientError`."""
     extension = VivavoceExtension() if current is UNSET else current
     if patch is None:
-        return msgspec.structs.replace(extension, preambles=None)
+        return msgspec.structs.replace(extension, preambles=None, reattach_s=UNSET)
     patch = expect_object(patch, "session.vivavoce")
+    if "reattach_s" in patch:
+        chosen = read_leaf(patch["reattach_s"], ReattachSeconds | None, "session.vivavoce.reattach_s")
+        extension = msgspec.structs.replace(extension, reattach_s=UNSET if chosen is None else chosen)
     if "preambles" not in patch:
         return extension
     chosen = patch["preambles"]

@@ -21,7 +21,7 @@ from vivavoce.protocol.session_objects import (
     TranscriptionSessionObject,
     VivavoceExtension,
 )
-from vivavoce.protocol.sessions import BETA_SESSION_KEYS, merge_input
+from vivavoce.protocol.sessions import BETA_SESSION_KEYS, merge_extension, merge_input
 
 DEFAULT_MODEL: Final = "gpt-4o-transcribe"
 """What a session is opened with; every model's name is answered by the one recogniser there is."""
@@ -107,6 +107,8 @@ def merge_transcription_session(
     changes: dict[str, Any] = {}
     if "include" in patch:
         changes["include"] = read_leaf(patch["include"], list[Include] | None, "session.include")
+    if "vivavoce" in patch:
+        changes["vivavoce"] = merge_extension(current.vivavoce, patch["vivavoce"])
     if patch.get("audio") is not None:
         audio = expect_object(patch["audio"], "session.audio")
         refuse_keys(audio, ("output",), "session.audio")

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 import msgspec
 
 from vivavoce.call.admission import DRAINING, Full
+from vivavoce.call.driver import Call
 from vivavoce.call.owner import LOCAL, Owner
 from vivavoce.call.registry import Calls, new_call_id
 from vivavoce.protocol.dialects import Dialect, choose_dialect
@@ -17,10 +18,16 @@ from vivavoce.protocol.locks import Lock, hold
 from vivavoce.server.auth import Admitted, Authority, Refusal
 from vivavoce.server.gate import answer_handshake
 from vivavoce.server.life import Life
+from vivavoce.session.connections import reattach_s
 from vivavoce.transports.uvicorn_socket import EXTENSION, UvicornSocket
 from vivavoce.transports.websocket import Message, Receive, SendMessage, WebSocketAttachment
 
 DEFAULT_MODEL = "gpt-realtime-2"
+MOST_SIDEBANDS = 8
+SIDEBAND_UNSENT_BYTES = 4 * 1024 * 1024
+"""What a sideband may be behind (more than a minute of speech); then it is closed, and the call does not notice."""
+CALL_ID_HEADER = b"x-vivavoce-call-id"
+"""In the answer to the handshake: what sidebands connect to. Also `session.vivavoce.call_id`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +38,38 @@ class Plan:
     model: str
     setup: dict[str, Any] | None
     lock: Lock = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Joining:
+    """A place in a call that lives. `returning`: as its primary connection, which dropped; otherwise as a sideband."""
+
+    call: Call
+    returning: bool
+    lock: Lock
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A handshake that is let in: what was offered, and the ASGI connection."""
+
+    headers: dict[str, str]
+    offered: list[str]
+    receive: Receive
+    send: SendMessage
+    socket: UvicornSocket | None
+
+    @property
+    def dialect(self) -> Dialect:
+        """Chosen by header or sub-protocol, never by model."""
+        return choose_dialect(self.headers.get("openai-beta"), self.offered)
+
+    async def accept(self, call_id: str) -> None:
+        """Answer the handshake, and say which call it is."""
+        # Exactly `realtime` is answered, never the token that holds the key; a client that offered none gets none.
+        chosen = "realtime" if "realtime" in self.offered else None
+        headers = [(CALL_ID_HEADER, call_id.encode())]
+        await self.send({"type": "websocket.accept", "subprotocol": chosen, "headers": headers})
 
 
 class RealtimeEndpoint:
@@ -49,22 +88,23 @@ class RealtimeEndpoint:
         offered: list[str] = list(scope.get("subprotocols") or [])
         query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
         admitted = self._authority.admit(headers, offered, secrets=True)
-        plan = admitted if isinstance(admitted, Refusal) else unsupported(query) or plan_of(query, admitted)
+        plan = admitted if isinstance(admitted, Refusal) else self._plan(query, admitted)
         if isinstance(plan, Refusal):
             await refuse(send, plan)
+            return
+        line = Line(
+            headers, offered, receive, send, scope.get("extensions", {}).get(EXTENSION, {}).get("socket")
+        )
+        if isinstance(plan, Joining):
+            await self._join(plan, line)
             return
         call_id = new_call_id()
         full = await self._admit(call_id, plan.owner)
         if full is not None:
             await answer_handshake(send, full)
             return
-        # Exactly `realtime` is answered, never the token that holds the key; a client that offered none gets none.
-        chosen = "realtime" if "realtime" in offered else None
         try:
-            await send({"type": "websocket.accept", "subprotocol": chosen})
-            dialect = choose_dialect(headers.get("openai-beta"), offered)
-            shortcut = scope.get("extensions", {}).get(EXTENSION, {})
-            await self._serve(call_id, plan, dialect, receive, send, shortcut.get("socket"))
+            await self._serve(call_id, plan, line)
         except BaseException:
             # Whatever goes wrong before there is a call: its seat is free again.
             self._calls.admission.leave(call_id)
@@ -77,17 +117,54 @@ class RealtimeEndpoint:
         holder = owner.key_id if owner != LOCAL else ""
         return await self._calls.admission.take(call_id, holder)
 
-    async def _serve(
-        self,
-        call_id: str,
-        plan: Plan,
-        dialect: Dialect,
-        receive: Receive,
-        send: SendMessage,
-        socket: UvicornSocket | None,
-    ) -> None:
-        calls = self._calls
+    def _plan(self, query: dict[str, list[str]], admitted: Admitted) -> Plan | Joining | Refusal:
+        """A call of its own, or a place in one that lives."""
+        if "call_id" not in query:
+            return unsupported(query) or plan_of(query, admitted)
+        call = self._calls.get(query["call_id"][0])
+        if call is None or call.closed.done() or not admitted.owner.may_join(call.owner):
+            # Whoever may not join it is not told that there is one.
+            return Refusal(404, "call_id_not_found", "No session found for the provided call_id", "")
+        returning = query.get("reattach", ["0"])[0] in ("1", "true")
+        if returning and not reattach_s(call.machine.config):
+            message = "This session does not wait for a client that dropped; set session.vivavoce.reattach_s."
+            return Refusal(400, "reattach_not_enabled", message, "reattach")
+        if len(call.attachments) > MOST_SIDEBANDS and not returning:
+            return Refusal(429, "too_many_sidebands", f"This session has {MOST_SIDEBANDS} sidebands already.")
+        lock = admitted.opening.lock if admitted.opening is not None else ()
+        return Joining(call, returning, lock)
+
+    async def _join(self, plan: Joining, line: Line) -> None:
+        """A sideband, or the client of a call that dropped and is here again; the call's end is not this connection's matter."""
+        await line.accept(plan.call.id)
+        limits = self._calls.settings.server
+        most = (
+            limits.max_unsent_bytes if plan.returning else min(SIDEBAND_UNSENT_BYTES, limits.max_unsent_bytes)
+        )
+        attachment = self._attachment(plan.call, plan.lock, line, most)
+        plan.call.join(attachment, returning=plan.returning)
+        if plan.call.closed.done():  # It ended during the handshake.
+            attachment.hang_up(1000, "the call is over")
+        await attachment.run(plan.call)
+
+    def _attachment(self, call: Call, lock: Lock, line: Line, max_unsent_bytes: int) -> WebSocketAttachment:
         self._sockets += 1
+        dialect = line.dialect
+        if lock:
+            dialect = hold(dialect, lock, lambda: call.machine.config)
+        return WebSocketAttachment(
+            f"ws{self._sockets}",
+            dialect,
+            line.receive,
+            line.send,
+            max_frame_bytes=self._calls.settings.server.max_frame_bytes,
+            max_unsent_bytes=max_unsent_bytes,
+            socket=line.socket,
+        )
+
+    async def _serve(self, call_id: str, plan: Plan, line: Line) -> None:
+        await line.accept(call_id)
+        calls = self._calls
         call = calls.open(
             plan.model,
             int(asyncio.get_running_loop().time() * 1000),
@@ -95,21 +172,12 @@ class RealtimeEndpoint:
             owner=plan.owner,
             setup=plan.setup,
         )
-        if plan.lock:
-            dialect = hold(dialect, plan.lock, lambda: call.machine.config)
-        limits = calls.settings.server
-        attachment = WebSocketAttachment(
-            f"ws{self._sockets}",
-            dialect,
-            receive,
-            send,
-            max_frame_bytes=limits.max_frame_bytes,
-            max_unsent_bytes=limits.max_unsent_bytes,
-            socket=socket,
-        )
+        attachment = self._attachment(call, plan.lock, line, calls.settings.server.max_unsent_bytes)
         call.join(attachment)
         try:
             await attachment.run(call)
+            # A call whose client may come back outlives its connection.
+            await call.closed
         finally:
             await calls.close(call)
 
@@ -136,8 +204,6 @@ def plan_of(query: dict[str, list[str]], admitted: Admitted) -> Plan | Refusal:
 
 def unsupported(query: dict[str, list[str]]) -> Refusal | None:
     """What this endpoint does not serve is refused before the upgrade, by name."""
-    if "call_id" in query:
-        return Refusal(404, "call_id_not_found", "No session found for the provided call_id")
     intent = query.get("intent", ["transcription"])
     if intent != ["transcription"]:
         return Refusal(

@@ -144,6 +144,12 @@ class Hangup(msgspec.Struct, frozen=True, gc=False):
     reason: str
 
 
+class Warn(msgspec.Struct, frozen=True, gc=False):
+    """Tell whoever runs the server; no client hears of it."""
+
+    message: str
+
+
 Effect = (
     Send
     | Play
@@ -158,5 +164,6 @@ Effect = (
     | Speak
     | Cancel
     | Hangup
+    | Warn
 )
 EngineEffect = Configure | Listen | Forget | Transcribe | Generate | Prepare | Speak | Cancel

@@ -48,23 +48,22 @@ class TranscriptionSession:
         self.conversation = Conversation(new_id("conv"))
         self.deadlines = Deadlines()
         self._outbox = Outbox(new_id)
-        self.connections = Connections(self._outbox)
+        self.connections = Connections(self._outbox, self.deadlines, options.max_duration_s, now_ms)
         item_audio = ItemAudio(options.item_audio_s, options.call_audio_bytes)
         self.ear = Ear(self._outbox, self.conversation, item_audio, options)
         self.items = ClientItems(self._outbox, self.conversation, item_audio, options)
         self.transcripts = Transcripts(self._outbox, self.conversation, item_audio, options.count_text)
-        self.deadlines.set("expiry", now_ms + options.max_duration_s * 1000)
         self._follow_config()
 
     # --- verbs ----------------------------------------------------------------------------------------------------------
 
-    def attach(self, source: str, now_ms: int) -> None:
-        """Somebody joins; the first one is the primary connection and carries the audio."""
-        self.connections.joined(source, self.config)
+    def attach(self, source: str, now_ms: int, *, returning: bool = False) -> None:
+        """Somebody joins; the first one, or the one that returns in its place, is the primary connection."""
+        self.connections.joined(source, self.config, returning=returning)
 
     def detached(self, source: str, now_ms: int) -> None:
-        """Somebody left. Without its primary connection a call is over."""
-        self.connections.left(source)
+        """Somebody left. Without its primary connection a call is over, sooner or later."""
+        self.connections.left(source, self.config, now_ms)
 
     def receive(self, event: ClientEvent, source: str, now_ms: int) -> None:
         """Apply a client event; those that ask for an answer are refused."""
@@ -106,7 +105,9 @@ class TranscriptionSession:
     def tick(self, now_ms: int) -> None:
         """Time has passed: run whatever is due."""
         for name in self.deadlines.due(now_ms):
-            if name == "expiry":  # pragma: no branch
+            if name in ("expiry_near", "return"):
+                self.connections.due(name)
+            elif name == "expiry":  # pragma: no branch
                 self.connections.expire(self.options.max_duration_s)
 
     def next_deadline(self) -> int | None:
