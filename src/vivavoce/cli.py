@@ -42,6 +42,7 @@ ELSEWHERE = (
         "vivavoce.demo.command",
     ),
     ("talk", "talk to a server: microphone, keyboard or WAV files", "vivavoce.talk.command"),
+    ("doctor", "say what is missing on this machine, and what to do about it", "vivavoce.server.doctor"),
     ("keys", "API keys: make, list, revoke", "vivavoce.server.keys_command"),
 )
 """Commands that live in rooms of their own: a module with `add_arguments(parser)` and `run(namespace) -> exit code`."""

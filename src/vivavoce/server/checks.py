@@ -1,0 +1,384 @@
+"""What `vivavoce doctor` looks at: each check says what it found and, where something is wrong, what to do about it.
+
+Nothing is changed, nothing is sent but a question for the list of models to the configured endpoint, and no key is shown.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib.util
+import os
+import resource
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from vivavoce.call.settings import Settings, SettingsError
+
+State = Literal["ok", "warning", "failed"]
+LLM_TIMEOUT_S = 5.0
+LEAST_FREE_MB = 200
+SHORT_KEY = 20
+"""Characters below which a key may be guessed."""
+_SPARE_DESCRIPTORS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check found. `fix` is empty where nothing has to be done.
+
+    failed: the server does not start, or no call works. warning: something is missing that not everybody needs.
+    """
+
+    name: str
+    state: State
+    found: str
+    fix: str = ""
+
+
+Check = Callable[[Settings], Iterator[Finding]]
+
+
+def look(settings: Settings) -> Iterator[Finding]:
+    """Every finding, in the order of a start."""
+    for check in CHECKS:
+        try:
+            yield from check(settings)
+        except Exception as broken:  # One check that breaks must not hide what the others find.
+            name = check.__name__.replace("_", " ")
+            yield Finding(name, "failed", f"{type(broken).__name__}: {broken}", "please report this")
+
+
+def python(_: Settings) -> Iterator[Finding]:
+    """The interpreter."""
+    version = "{}.{}.{}".format(*sys.version_info[:3])
+    if (3, 11) <= sys.version_info[:2] <= (3, 13):
+        yield Finding("python", "ok", version)
+    else:
+        yield Finding("python", "warning", version, "use 3.11 to 3.13, for which all packages are published")
+
+
+def data_folder(settings: Settings) -> Iterator[Finding]:
+    """Whether data can be kept."""
+    folder = settings.data_path
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    fix = "name a folder that can be written: --data-dir or VIVAVOCE_DATA_DIR"
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        yield Finding("data folder", "failed", f"{folder}: {error.strerror}", fix)
+        return
+    free_mb = shutil.disk_usage(existing).free // 1_000_000
+    made = "" if existing == folder else ", made at the first start"
+    if free_mb < LEAST_FREE_MB:
+        yield Finding("data folder", "warning", f"{folder}: {free_mb} MB are free", "make room on that disk")
+    else:
+        yield Finding("data folder", "ok", f"{folder}, {free_mb:,} MB free{made}")
+
+
+def port(settings: Settings) -> Iterator[Finding]:
+    """Whether the server could listen."""
+    host, number = settings.server.host, settings.server.port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, number))
+        except OSError as error:
+            yield _no_port(settings, error)
+            return
+    yield Finding("port", "ok", f"{number} on {host} is free")
+
+
+def _no_port(settings: Settings, error: OSError) -> Finding:
+    host, number = settings.server.host, settings.server.port
+    if error.errno == errno.EADDRINUSE:
+        answers = _who_answers(settings)
+        if answers:
+            return Finding("port", "ok", f"{number} on {host}: a vivavoce answers there, {answers}")
+        return Finding("port", "failed", f"{number} on {host} is in use", "choose another: --port NUMBER")
+    if error.errno == errno.EACCES:
+        return Finding(
+            "port",
+            "failed",
+            f"{number} on {host} is not for every user",
+            "choose one above 1023: --port NUMBER",
+        )
+    return Finding(
+        "port", "failed", f"{host}: {error.strerror or error}", "name an address of this machine: --host"
+    )
+
+
+def _who_answers(settings: Settings) -> str:
+    """What a vivavoce on that port says of itself; empty where it is something else."""
+    import httpx
+
+    from vivavoce.server import tls
+
+    scheme = "https" if tls.wanted(settings) else "http"
+    host = "127.0.0.1" if settings.server.host in ("0.0.0.0", "::") else settings.server.host
+    host = f"[{host}]" if ":" in host else host
+    try:
+        # Only asked who it is, and only on this machine: nothing depends on the certificate.
+        answer = httpx.get(
+            f"{scheme}://{host}:{settings.server.port}/readyz", timeout=2, trust_env=False, verify=False
+        )
+        status = answer.json()["status"]
+    except (httpx.HTTPError, ValueError, KeyError, TypeError):
+        return ""
+    return str(status) if status in ("starting", "ready", "failed", "draining") else ""
+
+
+def keys(settings: Settings) -> Iterator[Finding]:
+    """Whether those who shall come in can, and others cannot."""
+    from vivavoce.server.auth import has_keys, is_loopback
+    from vivavoce.server.keys import FILE, KeysError
+
+    path = settings.data_path / FILE
+    try:
+        keyed = has_keys(settings)
+    except KeysError as error:
+        yield Finding(
+            "keys", "failed", str(error), f"mend or remove {path}; `vivavoce keys create` makes a new one"
+        )
+        return
+    local = is_loopback(settings.server.host)
+    short = sum(len(key) < SHORT_KEY for key in settings.auth.keys)
+    if not keyed and not local:
+        said = f"none, and {settings.server.host} can be reached from elsewhere: the server does not start"
+        yield Finding("keys", "failed", said, "make one: vivavoce keys create")
+    elif short:
+        said = f"{short} in the settings with fewer than {SHORT_KEY} characters"
+        yield Finding("keys", "warning", said, "make long ones: vivavoce keys create")
+    elif path.exists() and path.stat().st_mode & 0o077:
+        yield Finding("keys", "warning", f"{path} can be read by others", f"chmod 600 {path}")
+    else:
+        yield Finding("keys", "ok", "asked for" if keyed else "none: this machine only, any key will do")
+
+
+def certificate(settings: Settings) -> Iterator[Finding]:
+    """TLS."""
+    from vivavoce.server import tls
+    from vivavoce.server.auth import is_loopback
+
+    if not tls.wanted(settings):
+        if is_loopback(settings.server.host):
+            yield Finding("tls", "ok", "off, on this machine only")
+        else:
+            said = f"off, and keys and voices go to {settings.server.host} in the clear"
+            yield Finding(
+                "tls", "warning", said, "--tls self-signed, --tls-cert and --tls-key, or a proxy in front"
+            )
+        return
+    try:
+        files = tls.named_files(settings)
+        if files.own and not files.cert.exists():
+            yield Finding("tls", "ok", f"{files.cert} is made at the first start")
+            return
+        files.context()
+    except SettingsError as error:
+        fix = (
+            "remove it, a new one is made at the next start"
+            if settings.tls.kind != "off"
+            else "see --tls-cert, --tls-key"
+        )
+        yield Finding("tls", "failed", str(error), fix)
+        return
+    yield _validity(files.cert, files.own)
+
+
+def _validity(path: Path, own: bool) -> Finding:
+    import datetime
+
+    from cryptography import x509
+
+    ends = x509.load_pem_x509_certificates(path.read_bytes())[0].not_valid_after_utc
+    left = ends - datetime.datetime.now(datetime.UTC)
+    if left.total_seconds() <= 0 and not own:
+        return Finding("tls", "failed", f"{path} ended on {ends:%Y-%m-%d}", "have it renewed")
+    if left.days < 14 and not own:
+        return Finding("tls", "warning", f"{path} ends on {ends:%Y-%m-%d}", "have it renewed")
+    return Finding(
+        "tls", "ok", f"{path}, good until {ends:%Y-%m-%d}" + (" and renewed by itself" if own else "")
+    )
+
+
+def limits(settings: Settings) -> Iterator[Finding]:
+    """Whether the system allows as many connections as the settings do."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = settings.limits.max_sessions + settings.limits.max_waiting + _SPARE_DESCRIPTORS
+    cores = os.cpu_count() or 1
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        said = f"{soft} open files are allowed, {needed} may be wanted"
+        yield Finding("limits", "warning", said, f"ulimit -n {max(4096, needed)}")
+    elif settings.server.workers > cores:
+        said = f"server.workers is {settings.server.workers}, and there are {cores} cores"
+        yield Finding(
+            "limits", "warning", said, f"--workers {cores}: more processes than cores slow each other down"
+        )
+    else:
+        yield Finding("limits", "ok", f"{soft} open files, {cores} cores")
+
+
+def voice_activity(settings: Settings) -> Iterator[Finding]:
+    """The model that hears whether somebody speaks: loaded and asked once."""
+    if settings.engine.kind != "cascade":
+        return
+    if settings.vad.kind == "energy":
+        yield Finding("voice activity", "ok", "energy, which needs no model")
+        return
+    from vivavoce.engines.cascade.model_files import VOICE_ACTIVITY_MODEL, find_model
+    from vivavoce.engines.cascade.vad import SileroModel
+    from vivavoce.protocol.errors import EngineError
+
+    try:
+        SileroModel()
+    except EngineError as error:
+        yield Finding(
+            "voice activity", "failed", error.message, "or VIVAVOCE_VAD_KIND=energy, which needs no model"
+        )
+        return
+    yield Finding("voice activity", "ok", f"Silero, {find_model(VOICE_ACTIVITY_MODEL)}")
+
+
+def speech_to_text(settings: Settings) -> Iterator[Finding]:
+    """The recogniser's package and its models; it is loaded in a process of its own when the server starts."""
+    if settings.engine.kind != "cascade":
+        return
+    found = importlib.util.find_spec("pocketsphinx")
+    folder = Path(found.origin).parent / "model" / "en-us" if found and found.origin else None
+    names = ("en-us", "cmudict-en-us.dict", "en-us.lm.bin")
+    missing = [name for name in names if folder is not None and not (folder / name).exists()]
+    if folder is None:
+        yield Finding("speech to text", "failed", "pocketsphinx is not installed", "pip install pocketsphinx")
+    elif missing:
+        said = f"{folder} lacks {', '.join(missing)}"
+        yield Finding("speech to text", "failed", said, "pip install --force-reinstall pocketsphinx")
+    else:
+        yield Finding("speech to text", "ok", "pocketsphinx with its English models")
+
+
+def text_to_speech(settings: Settings) -> Iterator[Finding]:
+    """Voices."""
+    if settings.engine.kind != "cascade":
+        return
+    from vivavoce.engines.cascade.native_libraries import find_flite
+
+    kind = settings.tts.kind
+    flite = find_flite()
+    espeak = importlib.util.find_spec("espeakng_loader") is not None
+    install = "apt install libflite1 (Debian, Ubuntu), or `make libraries` in a checkout"
+    if kind in ("auto", "flite") and flite is not None:
+        yield Finding(
+            "text to speech", "ok", f"flite ({', '.join(sorted(flite.voices))}), {flite.core.parent}"
+        )
+    elif kind == "flite":
+        yield Finding(
+            "text to speech", "failed", "flite is not installed", f"{install}; or VIVAVOCE_TTS_KIND=auto"
+        )
+    elif not espeak:
+        yield Finding("text to speech", "failed", "neither flite nor espeak-ng is there", install)
+    elif kind == "auto":
+        said = "espeak-ng: understood, but plain; flite is not installed"
+        yield Finding("text to speech", "warning", said, install)
+    else:
+        yield Finding("text to speech", "ok", "espeak-ng")
+
+
+def language_model(settings: Settings) -> Iterator[Finding]:
+    """The endpoint, if one is configured: whether it answers, takes the key and has the model."""
+    if settings.engine.kind != "cascade":
+        return
+    given = settings.llm
+    if not given.url:
+        yield Finding("language model", "ok", "the built-in brain, which knows tools and little else")
+    elif not given.model:
+        fix = "VIVAVOCE_LLM_MODEL=<name of the model there>"
+        yield Finding("language model", "failed", "llm.url is set but llm.model is not", fix)
+    else:
+        yield _ask(given.url, given.model, given.key)
+
+
+def _ask(url: str, model: str, key: str) -> Finding:
+    import httpx
+
+    address = url.rstrip("/").removesuffix("/chat/completions") + "/models"
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    try:
+        answer = httpx.get(address, headers=headers, timeout=LLM_TIMEOUT_S, follow_redirects=False)
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        said = f"{url} does not answer ({type(error).__name__})"
+        return Finding("language model", "failed", said, "start it, or correct VIVAVOCE_LLM_URL")
+    if answer.status_code in (401, 403):
+        said = f"{url} refuses the key ({answer.status_code})" if key else f"{url} asks for a key"
+        return Finding(
+            "language model",
+            "failed",
+            said,
+            "VIVAVOCE_LLM_KEY=<its key>; OPENAI_API_KEY is never read for it",
+        )
+    if answer.status_code != 200:
+        said = f"{url} answers, but lists no models ({answer.status_code})"
+        return Finding("language model", "warning", said, "a typed turn will tell: vivavoce talk --text")
+    names = _listed(answer)
+    if names and model not in names:
+        said = f"{url} does not list {model}; it has {', '.join(names[:5])}"
+        return Finding("language model", "warning", said, "VIVAVOCE_LLM_MODEL=<one of them>")
+    return Finding("language model", "ok", f"{model} at {url}")
+
+
+def _listed(answer: Any) -> list[str]:
+    try:
+        return [str(model["id"]) for model in answer.json()["data"]]
+    except (ValueError, KeyError, TypeError):
+        return []
+
+
+def sound_devices(_: Settings) -> Iterator[Finding]:
+    """Microphone and loudspeaker, which only `vivavoce talk` uses."""
+    others = "`vivavoce talk --text`, --in FILE --out FILE, and the page in the browser need none"
+    try:
+        import sounddevice
+    except ImportError:
+        yield Finding(
+            "sound devices", "warning", "the extra 'mic' is missing", f"pip install 'vivavoce[mic]'; {others}"
+        )
+        return
+    except OSError:
+        said = "the PortAudio library is missing"
+        yield Finding("sound devices", "warning", said, f"apt-get install libportaudio2; {others}")
+        return
+    missing, named = [], []
+    for kind, name in (("input", "microphone"), ("output", "loudspeaker")):
+        try:
+            named.append(str(sounddevice.query_devices(kind=kind)["name"]))
+        except (sounddevice.PortAudioError, ValueError):
+            missing.append(name)
+    if missing:
+        said = f"no {' and no '.join(missing)}"
+        yield Finding(
+            "sound devices", "warning", said, f"connect one, or give the container its devices; {others}"
+        )
+    else:
+        yield Finding("sound devices", "ok", "; ".join(named))
+
+
+CHECKS: tuple[Check, ...] = (
+    python,
+    data_folder,
+    port,
+    keys,
+    certificate,
+    limits,
+    voice_activity,
+    speech_to_text,
+    text_to_speech,
+    language_model,
+    sound_devices,
+)

@@ -1,0 +1,69 @@
+"""`vivavoce doctor`: what would keep the server from starting or from answering, each with its fix."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vivavoce.server.checks import Finding
+
+_MARKS = {"ok": "ok  ", "warning": "note", "failed": "FAIL"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of `vivavoce doctor`."""
+    parser.description = (
+        "Look for what would keep the server from starting or from answering, and say what to do about it. Takes the settings that "
+        "`vivavoce serve` would. Nothing is changed. Exit codes: 0 nothing that stops it, 1 something does, 2 the settings cannot be."
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--host", help="address to listen on (127.0.0.1)")
+    parser.add_argument("--port", type=int, help="port to listen on (8000)")
+    parser.add_argument("--data-dir", help="where data is kept")
+    parser.add_argument("--config", type=Path, help="settings file (vivavoce.toml, where there is one)")
+
+
+def run(given: argparse.Namespace) -> int:
+    """Look, tell, and return the exit code."""
+    from vivavoce.call.settings import SettingsError, load_settings
+    from vivavoce.server.checks import look
+
+    flags = {"server.host": given.host, "server.port": given.port, "data_dir": given.data_dir}
+    try:
+        settings = load_settings(flags, path=given.config)
+    except SettingsError as error:
+        print(f"vivavoce: {error}", file=sys.stderr)
+        return 2
+    findings: list[Finding] = []
+    for finding in look(settings):
+        findings.append(finding)
+        if not given.json:
+            print(_line(finding), flush=True)
+    failed = sum(finding.state == "failed" for finding in findings)
+    if given.json:
+        print(_as_json(findings, failed))
+    else:
+        print(
+            "\nnothing stands in the way"
+            if not failed
+            else f"\n{failed} of {len(findings)} have to be mended"
+        )
+    return 1 if failed else 0
+
+
+def _line(finding: Finding) -> str:
+    line = f"{_MARKS[finding.state]}  {finding.name:<15} {finding.found}"
+    return f"{line}\n      {'':<15} -> {finding.fix}" if finding.fix else line
+
+
+def _as_json(findings: Sequence[Finding], failed: int) -> str:
+    checks = [
+        {"name": finding.name, "state": finding.state, "found": finding.found, "fix": finding.fix or None}
+        for finding in findings
+    ]
+    return json.dumps({"ok": not failed, "checks": checks}, indent=1)

@@ -1,0 +1,208 @@
+"""`vivavoce doctor`: each thing that can be wrong is found, and has its fix."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.server.rig import server
+from vivavoce.call.settings import Settings, load_settings
+from vivavoce.cli import main
+from vivavoce.engines.cascade import model_files
+from vivavoce.server import checks, tls
+
+
+@pytest.fixture(autouse=True)
+def calm_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever runs on the machine's port 8000 is no matter of these tests."""
+    monkeypatch.setenv("VIVAVOCE_SERVER__PORT", "0")
+
+
+def found(settings: Settings, check: checks.Check) -> checks.Finding:
+    (finding,) = check(settings)
+    # Where something is wrong there is something to do, and nowhere else.
+    assert bool(finding.fix) is (finding.state != "ok")
+    return finding
+
+
+def settings(folder: Path, **flags: object) -> Settings:
+    given = {key.replace("__", "."): value for key, value in flags.items()}
+    return load_settings({"data_dir": str(folder), **given}, environ={})
+
+
+def test_a_machine_that_is_ready(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--data-dir", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == "nothing stands in the way"
+    assert not [line for line in lines if line.startswith("FAIL")]
+    assert main(["doctor", "--json", "--data-dir", str(tmp_path)]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["ok"] is True
+    assert {"data folder", "port", "keys", "tls", "voice activity", "language model"} <= {
+        check["name"] for check in told["checks"]
+    }
+    assert all((check["fix"] is None) is (check["state"] == "ok") for check in told["checks"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_has_to_be_mended_is_in_the_exit_code(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["doctor", "--json", "--host", "0.0.0.0", "--data-dir", str(tmp_path)]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert told["ok"] is False
+    (keys,) = [check for check in told["checks"] if check["name"] == "keys"]
+    assert (keys["state"], keys["fix"]) == ("failed", "make one: vivavoce keys create")
+    assert main(["doctor", "--config", str(tmp_path / "none.toml")]) == 2
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    finding = found(settings(tmp_path / "file"), checks.data_folder)
+    assert (finding.state, "--data-dir" in finding.fix) == ("failed", True)
+    assert found(settings(tmp_path / "new" / "folder"), checks.data_folder).state == "ok"
+
+
+@pytest.fixture
+def busy_port() -> Iterator[int]:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        yield taken.getsockname()[1]
+
+
+def test_a_port_that_something_else_has(
+    tmp_path: Path, busy_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "_who_answers", lambda settings: "")
+    finding = found(settings(tmp_path, server__port=busy_port), checks.port)
+    assert (finding.state, finding.fix) == ("failed", "choose another: --port NUMBER")
+    finding = found(settings(tmp_path, server__host="192.0.2.1", server__port=0), checks.port)
+    assert (finding.state, finding.fix) == ("failed", "name an address of this machine: --host")
+
+
+async def test_a_port_that_we_have_ourselves(tmp_path: Path) -> None:
+    async with server(tmp_path) as url:
+        given = settings(tmp_path, server__port=int(url.rpartition(":")[2]))
+        finding = await asyncio.to_thread(found, given, checks.port)
+    assert finding.state == "ok"
+    assert "a vivavoce answers there" in finding.found
+
+
+@pytest.mark.parametrize(("keys", "state"), [("short", "warning"), ("vv_" + 40 * "x", "ok"), ("", "ok")])
+def test_keys(tmp_path: Path, keys: str, state: str) -> None:
+    finding = found(settings(tmp_path, **({"auth__keys": keys} if keys else {})), checks.keys)
+    assert finding.state == state
+    assert not keys or keys not in str(finding)
+
+
+def test_a_key_file_that_is_broken_or_open_to_all(tmp_path: Path) -> None:
+    assert main(["keys", "create", "--data-dir", str(tmp_path)]) == 0
+    assert found(settings(tmp_path), checks.keys).found == "asked for"
+    (path,) = tmp_path.glob("*.json")
+    path.chmod(0o644)
+    assert found(settings(tmp_path), checks.keys).fix == f"chmod 600 {path}"
+    path.write_text("{")
+    assert found(settings(tmp_path), checks.keys).state == "failed"
+
+
+def test_the_certificate(tmp_path: Path) -> None:
+    own = settings(tmp_path, tls__kind="self-signed")
+    assert "made at the first start" in found(own, checks.certificate).found
+    files = tls.ready_files(own)
+    assert "renewed by itself" in found(own, checks.certificate).found
+    given = settings(tmp_path, tls__cert=str(files.cert), tls__key=str(files.key))
+    assert found(given, checks.certificate).state == "ok"
+    lost = settings(tmp_path, tls__cert=str(files.cert), tls__key=str(tmp_path / "lost.pem"))
+    assert found(lost, checks.certificate).state == "failed"
+    half = settings(tmp_path, tls__cert=str(files.cert))
+    assert found(half, checks.certificate).state == "failed"
+    seen = settings(tmp_path, server__host="0.0.0.0")
+    assert found(seen, checks.certificate).state == "warning"
+
+
+def test_a_certificate_that_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = tls.ready_files(settings(tmp_path, tls__kind="self-signed"))
+    given = settings(tmp_path, tls__cert=str(files.cert), tls__key=str(files.key))
+    for days, state in ((10, "warning"), (-1, "failed")):
+        monkeypatch.setattr(tls, "VALID_DAYS", days)
+        # Valid from an hour ago, so that one that is over was valid once.
+        if days < 0:
+            monkeypatch.setattr(tls, "VALID_DAYS", 0)
+        tls.make(files, ["localhost"])
+        assert found(given, checks.certificate).state == state
+
+
+def test_limits(tmp_path: Path) -> None:
+    assert found(settings(tmp_path, limits__max_sessions=10**7), checks.limits).fix.startswith(
+        "ulimit -n 10000"
+    )
+    workers = (os.cpu_count() or 1) + 1
+    assert found(settings(tmp_path, server__workers=workers), checks.limits).fix.startswith("--workers ")
+
+
+def test_models_that_are_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model_files, "PACKAGE", tmp_path)
+    monkeypatch.setattr(model_files.find_model, "__defaults__", (tmp_path,))
+    monkeypatch.delenv("VIVAVOCE_MODELS_DIR", raising=False)
+    finding = found(settings(tmp_path), checks.voice_activity)
+    assert (finding.state, "VIVAVOCE_VAD_KIND=energy" in finding.fix) == ("failed", True)
+    assert found(settings(tmp_path, vad__kind="energy"), checks.voice_activity).state == "ok"
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert found(settings(tmp_path), checks.speech_to_text).fix == "pip install pocketsphinx"
+    monkeypatch.setattr("vivavoce.engines.cascade.native_libraries.find_flite", lambda: None)
+    assert "libflite1" in found(settings(tmp_path), checks.text_to_speech).fix
+    scripted = settings(tmp_path, engine__kind="scripted")
+    for check in (checks.voice_activity, checks.speech_to_text, checks.text_to_speech, checks.language_model):
+        assert list(check(scripted)) == []
+
+
+def test_a_language_model_that_is_not_there(tmp_path: Path) -> None:
+    with socket.socket() as nobody:
+        # Taken, so that nobody else gets it, and not listened on.
+        nobody.bind(("127.0.0.1", 0))
+        given = {"llm__url": f"http://127.0.0.1:{nobody.getsockname()[1]}/v1"}
+        assert found(settings(tmp_path, **given), checks.language_model).fix.startswith("VIVAVOCE_LLM_MODEL=")
+        told = settings(tmp_path, llm__model="m", llm__key="sk-canary", **given)
+        finding = found(told, checks.language_model)
+    assert (finding.state, "does not answer" in finding.found) == ("failed", True)
+    assert "sk-canary" not in str(finding)
+
+
+async def test_a_language_model_that_answers(tmp_path: Path) -> None:
+    """This server lists models as any does."""
+    async with server(tmp_path, auth__keys="vv_one") as url:
+
+        async def ask(model: str, key: str) -> checks.Finding:
+            given = settings(tmp_path, llm__url=f"{url}/v1", llm__model=model, llm__key=key)
+            return await asyncio.to_thread(found, given, checks.language_model)
+
+        assert (await ask("gpt-realtime-2", "vv_one")).state == "ok"
+        other = await ask("llama", "vv_one")
+        assert (other.state, "gpt-realtime-2" in other.found) == ("warning", True)
+        for key in ("", "sk-canary"):
+            refused = await ask("gpt-realtime-2", key)
+            assert (refused.state, "VIVAVOCE_LLM_KEY" in refused.fix) == ("failed", True)
+            assert "sk-canary" not in str(refused)
+
+
+def test_a_check_that_breaks_hides_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: Settings) -> Iterator[checks.Finding]:
+        raise RuntimeError("as told")
+
+    monkeypatch.setattr(checks, "CHECKS", (broken, checks.limits))
+    first, second = checks.look(settings(tmp_path))
+    assert (first.state, "as told" in first.found, second.name) == ("failed", True, "limits")
+
+
+def test_every_finding_can_be_said_as_json(tmp_path: Path) -> None:
+    told: list[Any] = msgspec.to_builtins(list(checks.look(settings(tmp_path, server__port=0))))
+    assert len(told) >= 10
