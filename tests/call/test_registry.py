@@ -10,17 +10,19 @@ import msgspec
 import pytest
 
 from tests.call.rig import Line, settings_of
+from vivavoce.call.owner import Owner
 from vivavoce.call.registry import Calls, new_call_id, session_options
 from vivavoce.call.settings import SessionSettings
 from vivavoce.protocol.errors import ClientError
 from vivavoce.protocol.session_objects import SessionObject
 from vivavoce.session.options import SessionOptions
+from vivavoce.session.session import RealtimeSession
 from vivavoce.testing.clock import run
 from vivavoce.testing.puppet import PuppetEngine
 
 ELSEWHERE = {"instructions"}
 """Settings of a session that stand in its session object."""
-FROM_ELSEWHERE = {"count_text", "find_prompt", "context_tokens", "output_tokens", "mcp_servers"}
+FROM_ELSEWHERE = {"count_text", "find_prompt", "context_tokens", "output_tokens", "mcp_servers", "rates"}
 """What a session goes by that is no setting of its own."""
 
 
@@ -54,6 +56,21 @@ def test_the_window_is_that_of_the_model_that_answers() -> None:
     assert options.input_tokens == 7168
     assert session_options(settings_of(llm__context_tokens=8192)).input_tokens == 4096
     assert session_options(settings_of()).input_tokens == 96_000
+
+
+def test_the_sessions_of_a_key_share_its_limits() -> None:
+    async def main() -> None:
+        calls = Calls(settings_of(limits__tokens_per_minute=1000), PuppetEngine())
+        meters = []
+        for key in ("key_a", "key_a", "key_b"):
+            machine = calls.open("m", 0, owner=Owner(key)).machine
+            assert isinstance(machine, RealtimeSession)
+            meters.append(machine.options.rates)
+        assert meters[0] is meters[1] is not meters[2]
+        for call in calls:
+            await calls.close(call)
+
+    run(main())
 
 
 def test_a_session_may_begin_with_a_stored_prompt(tmp_path: Path) -> None:

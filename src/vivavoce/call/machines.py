@@ -43,9 +43,7 @@ def machine_of(
 ) -> RealtimeSession | TranscriptionSession:
     """The machine for a session that begins like this; `setup` is what somebody chose of it (a stored prompt does not change that)."""
     if isinstance(opening, TranscriptionSessionObject):
-        return TranscriptionSession(
-            opening, new_id, options, now_ms, engine_judges=capabilities.judges_turns
-        )
+        return TranscriptionSession(opening, new_id, options, now_ms)
     return RealtimeSession(
         opening,
         new_id,
@@ -53,6 +51,5 @@ def machine_of(
         now_ms,
         engine_speaks=capabilities.speaks,
         engine_prepares=capabilities.prepares,
-        engine_judges=capabilities.judges_turns,
         setup=setup,
     )

@@ -15,6 +15,7 @@ from vivavoce.call.machines import AnySession, machine_of, set_up
 from vivavoce.call.owner import LOCAL, Owner
 from vivavoce.call.ports import Engine
 from vivavoce.call.prompts import PromptFolder
+from vivavoce.call.rates import Rates
 from vivavoce.call.settings import Settings
 from vivavoce.protocol.ids import IdSource
 from vivavoce.protocol.session_objects import (
@@ -26,6 +27,7 @@ from vivavoce.protocol.session_objects import (
 )
 from vivavoce.session.options import SessionOptions
 from vivavoce.session.prompts import Configuration, no_prompts
+from vivavoce.session.rate_limits import NoLimits, RateMeter
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
@@ -35,7 +37,9 @@ def new_call_id() -> str:
     return "rtc_" + "".join(secrets.choice(_ALPHABET) for _ in range(21))
 
 
-def session_options(settings: Settings, prompts: PromptFolder | None = None) -> SessionOptions:
+def session_options(
+    settings: Settings, prompts: PromptFolder | None = None, rates: RateMeter | None = None
+) -> SessionOptions:
     """The part of the settings that a session goes by."""
     given = settings.session
     return SessionOptions(
@@ -50,6 +54,7 @@ def session_options(settings: Settings, prompts: PromptFolder | None = None) -> 
         context_tokens=settings.llm.context_tokens,
         output_tokens=min(settings.llm.output_tokens, settings.llm.context_tokens // 2),
         find_prompt=prompts.find if prompts is not None else no_prompts,
+        rates=rates or NoLimits(),
         keep_response_create=given.keep_response_create,
     )
 
@@ -87,6 +92,7 @@ class Calls:
         self.admission = admission or OwnSeats(Seats(limits.max_sessions, limits.max_sessions_per_key))
         self._live: dict[str, Call] = {}
         self._prompts = PromptFolder(settings.data_path / "prompts")
+        self._rates = Rates(limits.requests_per_minute, limits.tokens_per_minute)
 
     def __len__(self) -> int:
         return len(self._live)
@@ -120,7 +126,7 @@ class Calls:
         machine = machine_of(
             opening if setup is None else self.set_up(opening, setup),
             ids.new,
-            session_options(self.settings, self._prompts),
+            session_options(self.settings, self._prompts, self._rates.of(owner.key_id)),
             now_ms,
             engine.capabilities,
             setup,

@@ -52,7 +52,8 @@ class LimitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How much at the same time; 0 is without limit, except for the last two.
 
     `max_requests`: POST requests under /v1 that are being worked on, per process. `max_waiting`: connections that have not said yet what
-    they want, per process; `handshake_s`: for how long they may.
+    they want, per process; `handshake_s`: for how long they may. `requests_per_minute`, `tokens_per_minute`: responses of a key's
+    sessions and their tokens, per process.
     """
 
     max_sessions: Annotated[int, Meta(ge=0)] = 0
@@ -61,6 +62,8 @@ class LimitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_requests_per_key: Annotated[int, Meta(ge=0)] = 0
     max_waiting: Annotated[int, Meta(ge=1)] = 512
     handshake_s: Annotated[float, Meta(gt=0, le=600)] = 10.0
+    requests_per_minute: Annotated[int, Meta(ge=0)] = 0
+    tokens_per_minute: Annotated[int, Meta(ge=0)] = 0
 
 
 class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from vivavoce.protocol import errors
+from vivavoce.protocol import server_events as se
 from vivavoce.protocol.items import InputAudio, MessageItem
 from vivavoce.protocol.responses import ResponseError, ResponseObject, Usage
 from vivavoce.protocol.session_objects import (
@@ -28,6 +29,7 @@ from vivavoce.session.options import SessionOptions
 from vivavoce.session.outbox import Outbox
 from vivavoce.session.playback import Playback
 from vivavoce.session.preambles import PreambleWords, repeat_after_ms, wanted_preambles
+from vivavoce.session.rate_limits import RESERVED_OUTPUT_TOKENS, exceeded
 from vivavoce.session.requests import Requests, voice_name
 from vivavoce.session.response import Ending, Response
 from vivavoce.session.signals import (
@@ -119,6 +121,9 @@ class Floor:
             self._open(config).end("fail", Usage(), error=_too_long(too_long))
             return
         response = self._open(config)
+        if not self._reserve(response, request, now_ms):
+            response.end("fail", Usage(), error=exceeded())
+            return
         answer = self._answer(self._outbox.new_id("gen"), request)
         if clock is not None:
             answer.clock = clock
@@ -139,6 +144,10 @@ class Floor:
         ready.answer.clock = clock
         clock.mark("created", now_ms)
         response = self._open(override_response(session, None))
+        if not self._reserve(response, ready.answer.request, now_ms):
+            self.withdraw()
+            response.end("fail", Usage(), error=exceeded())
+            return
         ready.turn_over = response
         # It has the floor from now on, although its words wait for the transcript that confirms them.
         self.active, self.unseen_output = ready.answer, False
@@ -262,7 +271,17 @@ class Floor:
         answer = self.active if response_id is None else self._by_response(response_id)
         if answer is None:
             raise errors.no_active_response()
+        if answer is self.active:
+            self.kept = None  # As upstream, nothing goes on behind the back of a client that wants quiet (docs/adr/0004).
         self.end(session, answer, "cancel", now_ms, reason="client_cancelled")
+
+    def end_all(self, session: SessionObject, now_ms: int) -> None:
+        """The session is over: every response that was begun ends (protocol checklist 38), and nothing new begins."""
+        self.kept = None
+        self.withdraw()
+        for answer in list(self._answers.values()):
+            if answer.response is not None or self._waiting_response(answer) is not None:
+                self.end(session, answer, "cancel", now_ms)
 
     def end(
         self,
@@ -289,6 +308,7 @@ class Floor:
         answer.clock.mark("done", now_ms)
         counted = answer.finished.usage if answer.finished is not None else None
         usage = self._ledger.usage(answer.request, answer.text_sent, answer.audio_ticks, counted)
+        response.rate_limits = self._options.rates.settle(response.reserved, usage.total_tokens, now_ms)
         response.end(ending, usage, reason=reason, error=error, clock=answer.clock)
         if self.active is answer:
             self.active = None
@@ -352,6 +372,18 @@ class Floor:
             metadata=config.metadata,
         )
         return Response(self._outbox, self._conversation if in_conversation else None, made)
+
+    def _reserve(self, response: Response, request: Request, now_ms: int) -> bool:
+        """Set aside what the response may need, and tell what is left; False: there is nothing left."""
+        wanted = self._ledger.input_tokens(request) + (request.max_output_tokens or RESERVED_OUTPUT_TOKENS)
+        limits = self._options.rates.reserve(wanted, now_ms)
+        if limits is None:
+            response.rate_limits = self._options.rates.settle(0, 0, now_ms)
+            return False
+        response.reserved = wanted
+        if limits:
+            self._outbox.send(se.RateLimitsUpdated, rate_limits=limits)
+        return True
 
     def _answer(self, generation: str, request: Request) -> Answer:
         answer = Answer(generation, request, self._outbox, self._playback, engine_speaks=self._engine_speaks)

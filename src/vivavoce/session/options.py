@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vivavoce.session.prompts import FindPrompt, no_prompts
+from vivavoce.session.rate_limits import NoLimits, RateMeter
 from vivavoce.session.usage import CountText, estimate_text_tokens
 
 
@@ -24,6 +25,7 @@ class SessionOptions:
     call_image_bytes: images a conversation may hold, as base64.
     mcp_servers: names under which the operator has set up MCP servers; a client may use them by `server_label` alone.
     find_prompt: a stored prompt by its id and version.
+    rates: counts requests and tokens against somebody's limits.
     count_text: tokens in a text, where the engine does not count itself.
     """
 
@@ -40,6 +42,7 @@ class SessionOptions:
     call_image_bytes: int = 64_000_000
     mcp_servers: tuple[str, ...] = ()
     find_prompt: FindPrompt = no_prompts
+    rates: RateMeter = field(default_factory=NoLimits)
     count_text: CountText = estimate_text_tokens
 
     @property

@@ -15,6 +15,7 @@ from vivavoce.protocol import server_events as se
 from vivavoce.protocol.items import FunctionCallItem, Item, MessageItem, OutputAudio, OutputText, Phase
 from vivavoce.protocol.responses import (
     ContentPartObject,
+    RateLimit,
     ResponseError,
     ResponseObject,
     ResponseStatus,
@@ -51,6 +52,8 @@ class Response:
         self._message: MessageItem | None = None
         self._said = ""
         self._kept_text = True
+        self.reserved = 0
+        self.rate_limits: list[RateLimit] = []
         outbox.send(se.ResponseCreated, response=self._snapshot())
 
     @property
@@ -169,7 +172,7 @@ class Response:
         if clock is not None:
             made.vivavoce = clock.shown()
         self._outbox.send(se.ResponseDone, response=self._snapshot())
-        self._outbox.send(se.RateLimitsUpdated, rate_limits=[])
+        self._outbox.send(se.RateLimitsUpdated, rate_limits=self.rate_limits)
 
     def _add(self, item: Item) -> None:
         self.object.output.append(item)

@@ -78,12 +78,10 @@ class RealtimeSession:
         self.playback = Playback(self.item_audio)
         self._outbox = Outbox(new_id)
         self._prepares = engine_prepares and options.soft_pause_ms > 0
-        self.connections = Connections(self._outbox, self.deadlines, options.max_duration_s, now_ms)
+        self.connections = Connections(self._outbox)
         self.ear = Ear(self._outbox, self.conversation, self.item_audio, options)
         self.items = ClientItems(self._outbox, self.conversation, self.item_audio, options)
-        self.transcripts = Transcripts(
-            self._outbox, self.conversation, self.item_audio, options.count_text
-        )
+        self.transcripts = Transcripts(self._outbox, self.conversation, self.item_audio, options.count_text)
         ledger = Ledger(options.count_text, self.item_audio)
         self.floor = Floor(
             self._outbox,
@@ -95,17 +93,18 @@ class RealtimeSession:
             options,
             engine_speaks=engine_speaks,
         )
+        self.deadlines.set("expiry", now_ms + options.max_duration_s * 1000)
         self._follow_config()
 
     # --- verbs ----------------------------------------------------------------------------------------------------------
 
-    def attach(self, source: str, now_ms: int, *, returning: bool = False) -> None:
-        """Somebody joins; the first one, or the one that returns in its place, is the primary connection."""
-        self.connections.joined(source, self.config, returning=returning)
+    def attach(self, source: str, now_ms: int) -> None:
+        """Somebody joins; the first one is the primary connection and carries the audio."""
+        self.connections.joined(source, self.config)
 
     def detached(self, source: str, now_ms: int) -> None:
-        """Somebody left. Without its primary connection a call is over, sooner or later."""
-        self.connections.left(source, self.config, now_ms)
+        """Somebody left. Without its primary connection a call is over."""
+        self.connections.left(source)
 
     def receive(self, event: ClientEvent, source: str, now_ms: int) -> None:
         """Apply a client event (anything but audio, which goes by `receive_audio`)."""
@@ -151,9 +150,8 @@ class RealtimeSession:
                     self.floor.advance_all(self.config, now_ms)
                 case "filler":
                     self.floor.filler_due(self.config, now_ms)
-                case "expiry_near" | "return":
-                    self.connections.due(name)
                 case "expiry":  # pragma: no branch
+                    self.floor.end_all(self.config, now_ms)
                     self.connections.expire(self.options.max_duration_s)
 
     def next_deadline(self) -> int | None:

@@ -121,6 +121,11 @@ class Ledger:
             output_token_details=OutputTokenDetails(text_tokens=said, audio_tokens=spoken),
         )
 
+    def input_tokens(self, request: Request) -> int:
+        """What a request counts as."""
+        head = self.head(request.instructions, request.tools).tokens
+        return head + sum(map(self.tokens, request.context))
+
     def output_tokens(self, text: str, ticks: int) -> int:
         """What has been said so far counts as, for `max_output_tokens`."""
         return self.count_text(text) + ticks // ASSISTANT_TOKEN

@@ -19,7 +19,6 @@ from vivavoce.call.ports import (
 )
 from vivavoce.call.settings import Settings, SettingsError, SttSettings, TtsSettings, VadSettings
 from vivavoce.engines.cascade.call import CascadeCall
-from vivavoce.engines.cascade.end_of_turn import SyntaxEndOfTurn
 from vivavoce.engines.cascade.seeing import sees_images
 from vivavoce.engines.cascade.vad import EnergyVoiceActivity, SileroModel
 from vivavoce.protocol.errors import EngineError
