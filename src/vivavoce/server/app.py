@@ -23,7 +23,7 @@ from vivavoce.server.gate import Gate
 from vivavoce.server.life import GOODBYE, Life
 from vivavoce.server.minting import add_minting_routes
 from vivavoce.server.readiness import Readiness
-from vivavoce.server.realtime import RealtimeEndpoint
+from vivavoce.server.realtime import RealtimeEndpoint, TranslationEndpoint
 from vivavoce.server.rest.mount import mount_rest
 
 PAGE = Path(__file__).parent / "page"
@@ -76,6 +76,7 @@ def create_app(
     app.state.readiness = readiness
     app.state.authority = authority
     app.router.routes.append(WebSocketRoute("/v1/realtime", RealtimeEndpoint(calls, life, authority)))
+    app.router.routes.append(WebSocketRoute("/v1/realtime/translations", TranslationEndpoint(authority)))
     app.add_middleware(Gate, limits=settings.limits, life=life)
     app.add_middleware(Cors, authority=authority)
     _add_routes(app, authority, readiness, life)

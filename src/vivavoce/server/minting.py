@@ -153,7 +153,7 @@ def read_beta_transcription_order(calls: Calls, body: dict[str, Any]) -> Order:
     """`POST /v1/realtime/transcription_sessions`: the same, with `expires_at` for the lifetime. Raises ClientError."""
     ttl_s = _beta_ttl_s(body, "expires_at")
     with beta.body_is_session():
-        session = beta.nested_session(_without(body, "client_secret", "modalities"), "transcription")
+        session = beta.nested_session(_without(body, "client_secret"), "transcription")
         return _order(calls, session, ttl_s)
 
 

@@ -182,6 +182,23 @@ class RealtimeEndpoint:
             await calls.close(call)
 
 
+class TranslationEndpoint:
+    """`WS /v1/realtime/translations`: who comes in with a good credential is told that there are no such sessions yet."""
+
+    def __init__(self, authority: Authority) -> None:
+        self._authority = authority
+
+    async def __call__(self, scope: Message, receive: Receive, send: SendMessage) -> None:
+        """Refuse before the upgrade."""
+        await receive()  # websocket.connect
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        admitted = self._authority.admit(headers, list(scope.get("subprotocols") or []), secrets=True)
+        if not isinstance(admitted, Refusal):
+            message = "Translation sessions are not served yet. A conversation with instructions to translate is, at /v1/realtime."
+            admitted = Refusal(400, "translation_not_supported", message)
+        await refuse(send, admitted)
+
+
 def plan_of(query: dict[str, list[str]], admitted: Admitted) -> Plan | Refusal:
     """What the address and the client secret say together. Where the secret says nothing, the address decides."""
     asked = query.get("model", [None])[0]
