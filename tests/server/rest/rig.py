@@ -20,7 +20,10 @@ TONE = (np.sin(np.arange(16_000) * 0.3) * 9000).astype("<i2").tobytes()
 @contextlib.asynccontextmanager
 async def client(folder: Path, **flags: Any) -> AsyncIterator[AsyncOpenAI]:
     """openai-python at a server that follows the script of `tests/server/rig.py`."""
-    async with server(folder, **flags) as url, AsyncOpenAI(base_url=f"{url}/v1", api_key="local", max_retries=0) as made:
+    async with (
+        server(folder, **flags) as url,
+        AsyncOpenAI(base_url=f"{url}/v1", api_key="local", max_retries=0) as made,
+    ):
         yield made
 
 

@@ -79,6 +79,10 @@ def _messages(job: WorkerJob) -> Iterator[bytes]:
 
 
 def _sound(whole: bytes) -> Sound:
+    if _is_mp3(whole) and _av() is not None:
+        # libsndfile guesses how long an MP3 of varying bit rate is, and stops there.
+        yield from _with_av(whole)
+        return
     try:
         file = soundfile.SoundFile(io.BytesIO(whole))
     except (soundfile.LibsndfileError, TypeError, ValueError):
@@ -90,6 +94,10 @@ def _sound(whole: bytes) -> Sound:
                 yield file.samplerate, np.nan_to_num(frames)
         except soundfile.LibsndfileError as broken:
             raise JobFailed("it is corrupted") from broken
+
+
+def _is_mp3(whole: bytes) -> bool:
+    return whole.startswith(b"ID3") or (whole[:1] == b"\xff" and len(whole) > 1 and whole[1] & 0xE6 == 0xE2)
 
 
 def _with_av(whole: bytes) -> Sound:

@@ -38,7 +38,7 @@ FAILURES: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorReply, "description": reason} for status, reason in _REASONS.items()
 } | {"4XX": {"model": ErrorReply, "description": "Other requests that cannot be served."}}
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
-_EVENTS = {"text/event-stream": {"schema": {"type": "string"}}}
+_EVENTS: dict[str, Any] = {"text/event-stream": {}}
 
 
 def sound_and_events(media_types: Any) -> dict[int | str, dict[str, Any]]:

@@ -14,6 +14,8 @@ SERVER_ERROR = "The server had an error while processing your request."
 _MISSING, _JSON = "missing", "json_invalid"
 _RANGES = frozenset({"greater_than", "greater_than_equal", "less_than", "less_than_equal", "finite_number"})
 
+_SHAPES = frozenset({"str", "int", "float", "bool", "dict", "list"})
+
 
 class ApiError(HTTPException):
     """A request that cannot be served: HTTP status and the fields of the error object.
@@ -89,6 +91,12 @@ def path_of(location: Sequence[int | str]) -> str:
     for step in location[1:]:
         if isinstance(step, int):
             path += f"[{step}]"
-        elif step.replace("_", "").replace("[]", "").isalnum() and step == step.lower():
+        elif _is_field(step):
             path += f".{step}" if path else step
     return path
+
+
+def _is_field(step: str) -> bool:
+    """Shapes are called `str`, `list[Part]`, `NamedChoice` and the like; fields of forms may end in `[]`."""
+    name = step.removesuffix("[]")
+    return name not in _SHAPES and name == name.lower() and name.replace("_", "").isalnum()

@@ -174,14 +174,17 @@ async def _messages(office: Office, items: tuple[dict[str, Any], ...]) -> list[d
         if item["type"] == "message":
             role = "system" if item["role"] == "developer" else item["role"]
             messages.append(
-                {"role": role, "content": await content_of(office, _parts(item["content"]), place)}
+                {
+                    "role": role,
+                    "content": await content_of(office, _parts(item["content"]), f"{place}.content"),
+                }
             )
         elif item["type"] == "function_call_output":
             call = calls.get(item["call_id"])
             if call is None:
                 message = f"No tool call found for function call output with call_id {item['call_id']}."
                 raise ApiError(message, param="input")
-            output = await content_of(office, _parts(item["output"]), place)
+            output = await content_of(office, _parts(item["output"]), f"{place}.output")
             _add_call(messages, call, output)
     return messages
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import io
 import struct
 from collections.abc import AsyncGenerator, AsyncIterable
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
 from vivavoce.call.ports import Spoken
 from vivavoce.engines.workers import Job, WorkerPool
 from vivavoce.server.rest.errors import ApiError
-
-if TYPE_CHECKING:
-    import soundfile
 
 RATE_HZ = 24_000
 Format = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]
@@ -68,13 +66,19 @@ class _Tape:
     """A file that is only appended to: what a format would correct in its beginning at the end has been sent by then."""
 
     def __init__(self) -> None:
-        self.new = bytearray()
+        self._new = bytearray()
         self._at = self._end = 0
+
+    def take(self) -> bytes:
+        """What has come since the last time."""
+        taken = bytes(self._new)
+        self._new.clear()
+        return taken
 
     def write(self, chunk: Any) -> int:
         """Keep what lies behind the end."""
         added = bytes(chunk)[max(0, self._end - self._at) :]
-        self.new += added
+        self._new += added
         self._at += len(bytes(chunk))
         self._end = max(self._end, self._at)
         return len(bytes(chunk))
@@ -99,28 +103,30 @@ class _Tape:
 class FileEncoder:
     """MP3, Ogg Opus and FLAC by libsndfile: some 10 ms of work for a second of sound, so it is done in the loop."""
 
-    def __init__(self, tape: _Tape, file: soundfile.SoundFile) -> None:
-        self._tape = tape
-        self._file = file
+    def __init__(self, container: str, subtype: str) -> None:
+        import soundfile
+
+        self._tape = _Tape()
+        # FLAC says in its header how long it is, and not every reader makes do without: it is sent when it is complete.
+        self._whole = io.BytesIO() if container == "FLAC" else None
+        target = self._tape if self._whole is None else self._whole
+        # At a varying bit rate an MP3 would need its length in the first frame, which has been sent by the time it is known.
+        rate = {"bitrate_mode": "CONSTANT", "compression_level": 0.6} if container == "MP3" else {}
+        self._file = soundfile.SoundFile(target, "w", RATE_HZ, 1, subtype=subtype, format=container, **rate)
 
     async def push(self, pcm: bytes) -> bytes:
         """Full packets."""
         self._file.write(np.frombuffer(pcm, "<i2"))
-        return self._take()
+        return self._tape.take()
 
     async def finish(self) -> bytes:
         """The last packets."""
         self._file.close()
-        return self._take()
+        return self._tape.take() if self._whole is None else self._whole.getvalue()
 
     def close(self) -> None:
         """End the encoder; harmless after `finish`."""
         self._file.close()
-
-    def _take(self) -> bytes:
-        taken = bytes(self._tape.new)
-        self._tape.new.clear()
-        return taken
 
 
 class AacEncoder:
@@ -167,8 +173,7 @@ def _open_file(format_: str) -> FileEncoder:
     container, subtype = _FILES[format_]
     if subtype not in soundfile.available_subtypes(container):
         raise _missing(format_, "libsndfile 1.1 or newer")
-    tape = _Tape()
-    return FileEncoder(tape, soundfile.SoundFile(tape, "w", RATE_HZ, 1, subtype=subtype, format=container))
+    return FileEncoder(container, subtype)
 
 
 def _missing(format_: str, remedy: str) -> ApiError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from typing import Annotated, Any, Literal
 
@@ -24,6 +24,7 @@ from vivavoce.session.clauses import ClauseCutter
 
 MOST_CHARS = 4096
 AUDIO_TOKENS_PER_S = 20
+_CUT_CHARS = 160
 
 router = APIRouter(route_class=RestRoute, tags=["audio"])
 
@@ -74,12 +75,19 @@ def voice_of(voice: str | CustomVoice, param: str = "voice") -> str:
 
 async def spoken(stages: Stages, speech: Speech) -> AsyncGenerator[Spoken, None]:
     """A text of any length, clause after clause: the first sound does not wait for the last word."""
-    cutter = ClauseCutter()
-    for clause in [*cutter.push(speech.text), *cutter.flush()]:
+    for clause in clauses_of(speech.text):
         one = Speech(clause, speech.voice, speech.speed, speech.rate_hz, speech.language)
         async with aclosing(stages.tts.speak(one)) as pieces:
             async for piece in pieces:
                 yield piece
+
+
+def clauses_of(text: str) -> Iterator[str]:
+    """The text's clauses in order, each found when it is asked for: what is looked at grows with what waits, not with the text."""
+    cutter = ClauseCutter()
+    for start in range(0, len(text), _CUT_CHARS):
+        yield from cutter.push(text[start : start + _CUT_CHARS])
+    yield from cutter.flush()
 
 
 class Counted:
