@@ -17,7 +17,7 @@ RANKS = (
     ("protocol", "audio"),
     ("session",),
     ("call",),
-    ("engines", "transports", "agents", "store"),
+    ("engines", "transports", "agents", "store", "mcp"),
     ("server",),
     ("cli",),
     ("__main__",),
@@ -75,12 +75,27 @@ ALLOWED_FOREIGN = {
 
 WEB = frozenset({"fastapi", "starlette", "uvicorn", "websockets", "httpx", "aiohttp", "openai", "aiortc"})
 FORBIDDEN_FOREIGN = {"call": WEB, "store": WEB}
-CONFINED = {"pydantic": frozenset({"server"}), "agents": frozenset({"agents"})}
+CONFINED = {
+    "pydantic": frozenset({"server"}),
+    "agents": frozenset({"agents"}),
+    "mcp": frozenset({"mcp"}),
+    "mcp_types": frozenset({"mcp"}),
+    "httpx2": frozenset({"mcp"}),
+    "httpcore2": frozenset({"mcp"}),
+}
 """Packages from outside that only these rooms (and the free ones) may import."""
 
-HEAVY = frozenset({"onnxruntime", "pocketsphinx", "soundfile", "openai", "sounddevice", "agents"})
-"""Packages that cost start-up time or memory: imported inside functions, or in a worker process's own
-modules."""
+HEAVY = frozenset(
+    {
+        *("onnxruntime", "pocketsphinx", "soundfile", "openai", "sounddevice", "agents"),
+        *("mcp", "mcp_types", "httpx2", "httpcore2"),
+    }
+)
+"""Packages that cost start-up time or memory: imported inside functions, in a worker process's own modules,
+or in a late one."""
+LATE = frozenset({"vivavoce.mcp.connection", "vivavoce.mcp.wire"})
+"""Modules that import heavy packages at their top, and are therefore imported inside functions themselves,
+or by each other."""
 
 MODULE_LINES = 600
 FUNCTION_LINES = 60
@@ -140,6 +155,7 @@ def violations(package: Path) -> list[str]:
     for module in modules:
         found += room_violations(module, rooms)
         found += foreign_violations(module)
+        found += late_violations(module)
         found += size_violations(module, wire)
         found += name_violations(module)
     return found
@@ -194,8 +210,21 @@ def foreign_violations(module: Module) -> Iterator[str]:
         outside = allowed is not None and top not in allowed
         if outside or top in FORBIDDEN_FOREIGN.get(room, ()) or room not in CONFINED.get(top, {room}):
             yield module.at(imported.line, f"{room} imports {top}")
-        elif top in HEAVY and not imported.lazy and not runs_in_worker(module):
+        elif top in HEAVY and not (imported.lazy or runs_in_worker(module) or is_late(module)):
             yield module.at(imported.line, f"{top} is imported outside a function")
+
+
+def is_late(module: Module) -> bool:
+    """Whether the module is only ever imported inside functions."""
+    return ".".join(module.parts) in LATE
+
+
+def late_violations(module: Module) -> Iterator[str]:
+    """Late modules that are imported too early."""
+    for imported in imports(module):
+        early = not (imported.lazy or is_late(module))
+        if early and any(imported.name == late or imported.name.startswith(f"{late}.") for late in LATE):
+            yield module.at(imported.line, f"{imported.name} is imported outside a function")
 
 
 def runs_in_worker(module: Module) -> bool:

@@ -52,6 +52,11 @@ LAWFUL = {
     "heavy inside a function": {"engines/cascade/vad.py": "def load():\n    import onnxruntime\n"},
     "heavy for mypy only": {"engines/a.py": "if TYPE_CHECKING:\n    import onnxruntime\n"},
     "heavy in a worker": {"engines/cascade/stt_worker.py": "import pocketsphinx\n"},
+    "heavy in a late module": {
+        "mcp/wire.py": "import httpx2\n",
+        "mcp/connection.py": "from vivavoce.mcp import wire\n",
+    },
+    "a late module inside a function": {"mcp/tools.py": "def load():\n    from vivavoce.mcp import wire\n"},
     "wire struct of any size": {"protocol/a.py": "class A(msgspec.Struct):\n" + fields(40, "bool")},
     "struct by a base": {"protocol/a.py": "class A(Struct):\n    x: int\nclass B(A):\n" + fields(40)},
     "sixty lines and a docstring": {

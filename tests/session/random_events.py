@@ -31,6 +31,17 @@ SERVER = {
     "server_url": "http://127.0.0.1:9",
     "authorization": "secret",
 }
+SHOP = {
+    "type": "mcp",
+    "server_label": "shop",
+    "require_approval": {"never": {"read_only": True}},
+}
+FREE = {
+    "type": "mcp",
+    "server_label": "docs",
+    "server_url": "http://127.0.0.1:9",
+    "require_approval": "never",
+}
 FORMATS = ({"type": "audio/pcm", "rate": 24000}, {"type": "audio/pcmu"}, {"type": "audio/pcma"})
 
 
@@ -40,6 +51,7 @@ class Known:
 
     items: list[str] = field(default_factory=lambda: ["item_never"])
     calls: list[str] = field(default_factory=lambda: ["call_never"])
+    approvals: list[str] = field(default_factory=lambda: ["mcpr_1"])
     responses: list[str] = field(default_factory=lambda: ["resp_never"])
 
 
@@ -85,7 +97,7 @@ class RandomEvents:
             {"output_modalities": [choose(("text", "audio"))]},
             {"instructions": choose(("", "Be brief.", "Be kind."))},
             {
-                "tools": choose(([], [TOOL], [TOOL, SERVER])),
+                "tools": choose(([], [TOOL], [TOOL, SERVER], [TOOL, FREE], [SHOP, FREE])),
                 "tool_choice": choose(("auto", "none", "required")),
             },
             {"max_output_tokens": choose(("inf", 5, 100))},
@@ -116,6 +128,10 @@ class RandomEvents:
         text = [{"type": "input_text", "text": "hello"}]
         sound = [{"type": "input_audio", "audio": "AAAAAAAA"}] * self._rng.randint(1, 2)
         call_id = self._rng.choice(self._known.calls)
+        approval = {
+            "type": "mcp_approval_response",
+            "approval_request_id": self._rng.choice(self._known.approvals[-3:]),
+        }
         return self._rng.choice(
             (
                 {"type": "message", "role": "user", "content": text},
@@ -130,7 +146,8 @@ class RandomEvents:
                 {"type": "function_call", "name": "look_up", "arguments": "{}"},
                 {"type": "function_call_output", "call_id": call_id, "output": "42"},
                 {"type": "function_call_output", "call_id": call_id, "output": "42"},
-                {"type": "mcp_approval_response", "approval_request_id": "mcpr_1", "approve": True},
+                approval | {"approve": True},
+                approval | {"approve": False, "reason": "too dear"},
             )
         )
 
@@ -158,6 +175,8 @@ class RandomEvents:
             {"max_output_tokens": choose((1, 5, 20))},
             {"tools": [TOOL], "tool_choice": {"type": "function", "name": "look_up"}},
             {"instructions": "Be brief.", "tools": []},
+            {"conversation": "none", "tools": [SHOP, FREE]},
+            {"input": [], "tools": [SHOP], "tool_choice": {"type": "mcp", "server_label": "shop"}},
         ]
         return {"response": choose(overrides)}
 

@@ -9,7 +9,8 @@ import pytest
 from tests.session.rig import ticks
 from vivavoce.protocol.ids import IdSource
 from vivavoce.protocol.responses import ResponseObject, ResponseStatus, Usage
-from vivavoce.protocol.session_objects import ServerVad
+from vivavoce.protocol.session_objects import ServerVad, SessionObject
+from vivavoce.protocol.sessions import override_response
 from vivavoce.session import response as responses
 from vivavoce.session import turns
 from vivavoce.session.effects import Send
@@ -99,7 +100,9 @@ RESPONSE_ROWS = [(status, ending, after) for (status, ending), after in response
 def make_response() -> tuple[Outbox, Response]:
     outbox = Outbox(IdSource("rows").new)
     made = ResponseObject(id="resp_1", status="in_progress", output=[], output_modalities=["text"])
-    return outbox, Response(outbox, None, made)
+    return outbox, Response(
+        outbox, None, made, override_response(SessionObject(id="sess_1", model="m"), None)
+    )
 
 
 @pytest.mark.parametrize("row", RESPONSE_ROWS, ids=row_id)

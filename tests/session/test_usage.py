@@ -17,6 +17,7 @@ from vivavoce.protocol.items import (
     InputImage,
     InputItem,
     InputText,
+    McpToolInfo,
     MessageItem,
     OutputAudio,
 )
@@ -25,6 +26,7 @@ from vivavoce.protocol.session_objects import FunctionTool
 from vivavoce.session.effects import Request
 from vivavoce.session.item_audio import ItemAudio
 from vivavoce.session.signals import ResponseFinished, TokenUsage
+from vivavoce.session.tool_calls import ListTools, ToolsListed
 from vivavoce.session.usage import IMAGE_TOKENS, Ledger, estimate_text_tokens
 
 REQUEST = Request("", (), (), "auto", True, None, True, "marin", 1.0, 24_000)
@@ -140,6 +142,8 @@ def test_a_tool_server_with_a_credential_can_be_counted() -> None:
         "authorization": "secret",
     }
     rig.send("session.update", session={"type": "realtime", "tools": [server]})
+    tool = McpToolInfo(name="search", input_schema={"type": "object"})
+    rig.signal(ToolsListed(rig.of(ListTools)[0].listing, (tool,)))
     rig.send("response.create")
     rig.signal(ResponseFinished(rig.generation))
     assert rig.of_type("response.done")[0]["response"]["usage"]["input_tokens"] > 0

@@ -20,8 +20,9 @@ from vivavoce.audio.codec import encode_audio
 from vivavoce.protocol.dialects import BETA, GA
 from vivavoce.protocol.errors import ClientError
 from vivavoce.protocol.ids import IdSource
+from vivavoce.protocol.items import McpToolExecutionError, McpToolInfo
 from vivavoce.protocol.server_events import ResponseOutputAudioDelta
-from vivavoce.protocol.session_objects import SessionObject
+from vivavoce.protocol.session_objects import McpTool, SessionObject, Tool
 from vivavoce.session.effects import (
     Cancel,
     Effect,
@@ -51,6 +52,14 @@ from vivavoce.session.signals import (
     TranscriptFinished,
     TranscriptPartial,
 )
+from vivavoce.session.tool_calls import (
+    CallTool,
+    ListingFailed,
+    ListTools,
+    ToolAnswered,
+    ToolFailed,
+    ToolsListed,
+)
 from vivavoce.testing.invariants import Invariants
 from vivavoce.testing.strict import read_frame
 
@@ -62,6 +71,10 @@ WORDS = (
     "let me see. And then: ",
     "A long clause that goes on and on, for quite a while, ",
     "ü\n",
+)
+TOOLS = (
+    McpToolInfo(name="hours", input_schema={"type": "object"}, annotations={"readOnlyHint": True}),
+    McpToolInfo(name="book", input_schema={"type": "object"}),
 )
 HEARD = ("", "hello", "where is my order")
 _SOUND = re.compile(r"pcm=b'[^']*'")
@@ -76,6 +89,8 @@ class Work:
     rates: dict[str, int] = field(default_factory=dict)
     clauses: dict[str, list[int]] = field(default_factory=dict)
     unheard: list[str] = field(default_factory=list)
+    listings: list[str] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
 
     def take(self, effect: Effect) -> None:
         """Note an effect."""
@@ -89,6 +104,10 @@ class Work:
                 self.unheard.append(item_id)
             case Cancel(generation):
                 self.clauses.pop(generation, None)
+            case ListTools():
+                self.listings.append(effect.listing)
+            case CallTool():
+                self.calls.append(effect.call)
 
 
 class Walk:
@@ -167,12 +186,21 @@ class Walk:
         rate_hz = self._work.rates.get(generation, 24_000)
         sound = clip(choose((1, 20, 100)), rate_hz)
         unheard = self._work.unheard[-2:] or ["item_never"]
+        listing = choose(self._work.listings[-2:] or ["item_never"])
+        call = choose(self._work.calls[-3:] or ["item_never"])
+        broken = McpToolExecutionError(message="it is broken")
         usage = choose((None, TokenUsage(7, 3)))
         return choose(
             (
                 TextDelta(generation, choose(WORDS)),
                 TextDelta(generation, choose(WORDS)),
                 ToolCall(generation, "look_up", '{"id": "A1"}'),
+                ToolCall(generation, choose(("hours", "book")), '{"day": "Monday"}'),
+                ToolCall(generation, choose(("docs__hours", "shop__book")), "{}"),
+                choose(
+                    (ToolsListed(listing, TOOLS), ToolsListed(listing, TOOLS), ListingFailed(listing, "down"))
+                ),
+                choose((ToolAnswered(call, "nine to five"), ToolFailed(call, broken))),
                 AudioOut(generation, choose((*clauses[-1:], 0, 99)), sound, choose(((), ((1, 48),)))),
                 AudioOut(generation, clauses[-1] if clauses else 0, sound),
                 ClauseSpoken(generation, clauses[-1] if clauses else 0),
@@ -194,8 +222,13 @@ class Walk:
     def _settle(self) -> None:
         """The engine does all it was asked for and time passes; then nobody may still be waiting for anything."""
         for _ in range(SETTLING):
-            if self.over or not (self._invariants.live or self._work.unheard):
+            work = self._work
+            if self.over or not (self._invariants.live or work.unheard or work.listings or work.calls):
                 break
+            while work.listings and not self.over:
+                self._signal(ToolsListed(work.listings.pop(0), TOOLS))
+            while work.calls and not self.over:
+                self._signal(ToolAnswered(work.calls.pop(0), "nine to five"))
             while self._work.unheard and not self.over:
                 self._signal(TranscriptFinished(self._work.unheard.pop(0), "hello"))
             for generation in list(self._work.rates):
@@ -219,11 +252,16 @@ class Walk:
             retrieved_audio_bytes=choose((1000, 512_000)),
             keep_response_create=choose((True, True, False)),
             max_duration_s=choose((20, 3600)),
+            mcp_servers=("shop",),
         )
         ids = IdSource(str(self.rng.random()))
         speaks, prepares = choose((True, False)), choose((True, False))
         self._invariants = Invariants(text_first=not speaks)
-        opening = SessionObject(id=ids.new("sess"), model="m")
+        free = McpTool(server_label="docs", server_url="http://127.0.0.1:9", require_approval="never")
+        asking = McpTool(server_label="shop", server_url="vivavoce:shop")
+        kinds: tuple[list[Tool], ...] = ([], [free], [asking], [free, asking])
+        servers = choose(kinds)
+        opening = SessionObject(id=ids.new("sess"), model="m", tools=servers)
         return RealtimeSession(opening, ids.new, options, 0, engine_speaks=speaks, engine_prepares=prepares)
 
     def _step(self, name: str, verb: Any, *arguments: Any, p: float = 0.0) -> None:
@@ -267,6 +305,8 @@ class Walk:
             known.items.append(event["item_id"])
         if "call_id" in item:
             known.calls.append(item["call_id"])
+        if item.get("type") == "mcp_approval_request":
+            known.approvals.append(item["id"])
         if event["type"] == "response.created":
             known.responses.append(event["response"]["id"])
 

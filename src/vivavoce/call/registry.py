@@ -17,6 +17,7 @@ from vivavoce.call.ports import Engine
 from vivavoce.call.prompts import PromptFolder
 from vivavoce.call.rates import Rates
 from vivavoce.call.settings import Settings
+from vivavoce.call.tool_servers import Fronted, NoServers, ToolServers
 from vivavoce.protocol.ids import IdSource
 from vivavoce.protocol.session_objects import (
     AudioConfig,
@@ -56,6 +57,7 @@ def session_options(
         find_prompt=prompts.find if prompts is not None else no_prompts,
         rates=rates or NoLimits(),
         keep_response_create=given.keep_response_create,
+        mcp_servers=tuple(settings.mcp.servers),
     )
 
 
@@ -85,8 +87,15 @@ def opening_session(
 class Calls:
     """Opens calls and knows those that live."""
 
-    def __init__(self, settings: Settings, engine: Engine, admission: Admission | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        engine: Engine,
+        admission: Admission | None = None,
+        tools: ToolServers | None = None,
+    ) -> None:
         self.settings = settings
+        self.tools = tools or NoServers()
         self.engine = engine
         limits = settings.limits
         self.admission = admission or OwnSeats(Seats(limits.max_sessions, limits.max_sessions_per_key))
@@ -134,7 +143,7 @@ class Calls:
         call = Call(
             call_id,
             machine,
-            lambda emit: engine.open(call_id, emit),
+            lambda emit: Fronted(engine.open(call_id, emit), self.tools.open(emit)),
             lambda: ids.new("event"),
             observe,
             owner,

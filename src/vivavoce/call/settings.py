@@ -15,6 +15,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from vivavoce.call.mcp_settings import McpSettings
+
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Milliseconds = Annotated[int, Meta(ge=0, le=600_000)]
 EngineKind = Literal["cascade", "scripted"]
@@ -170,6 +172,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tts: TtsSettings = TtsSettings()
     rest: RestSettings = RestSettings()
     scripted: ScriptedEngineSettings = ScriptedEngineSettings()
+    mcp: McpSettings = McpSettings()
     data_dir: str = "~/.local/share/vivavoce"
 
     @property
@@ -225,7 +228,9 @@ def _paths() -> list[tuple[str, ...]]:
     paths: list[tuple[str, ...]] = []
     for field in msgspec.structs.fields(Settings):
         if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
-            paths += [(field.name, inner.name) for inner in msgspec.structs.fields(field.type)]
+            inner = msgspec.structs.fields(field.type)
+            # A table of named things has its place in the file alone.
+            paths += [(field.name, one.name) for one in inner if not str(one.type).startswith("dict[")]
         else:
             paths.append((field.name,))
     return paths
@@ -250,7 +255,7 @@ def _put(tree: dict[str, Any], path: tuple[str, ...], value: Any, where: str) ->
         branch = branch.setdefault(name, {})
         if not isinstance(branch, dict):
             raise SettingsError(f"{where}: '{name}' is not a section")
-    if path[-1] in ("keys", "keywords", "origins"):
+    if path[-1] in ("keys", "keywords", "allow", "origins"):
         value = (
             [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
         )

@@ -310,6 +310,14 @@ def unknown_previous_item(item_id: str) -> ClientError:
     )
 
 
+def unknown_approval_request(request_id: str) -> ClientError:
+    return ClientError(
+        "item_create_invalid_approval_request_id",
+        f"Error creating item: no approval request '{request_id}' waits for an answer.",
+        "item.approval_request_id",
+    )
+
+
 def unknown_call_id(call_id: str) -> ClientError:
     return ClientError(
         "invalid_tool_call_id",

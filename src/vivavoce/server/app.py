@@ -16,6 +16,7 @@ from vivavoce.call.admission import Admission
 from vivavoce.call.ports import Engine
 from vivavoce.call.registry import Calls
 from vivavoce.call.settings import Settings
+from vivavoce.mcp.tools import McpServers
 from vivavoce.server.auth import Authority, Refusal
 from vivavoce.server.cors import Cors
 from vivavoce.server.gate import Gate
@@ -54,7 +55,7 @@ def create_app(
     `life`: tells when nobody may come in any more. `admission`: who may, where other processes serve as well.
     """
     life = life or Life(settings.server.drain_s)
-    calls = Calls(settings, engine, admission)
+    calls = Calls(settings, engine, admission, McpServers(settings.mcp))
     readiness = Readiness()
     authority = Authority(settings)
 

@@ -15,10 +15,18 @@ from vivavoce.protocol.items import Phase
 from vivavoce.session.clauses import ClauseCutter
 from vivavoce.session.clock import TurnClock
 from vivavoce.session.effects import Request, Speak
+from vivavoce.session.mcp import remote_tool
+from vivavoce.session.mcp_calls import Decision, McpCalls, Round
 from vivavoce.session.outbox import Outbox
 from vivavoce.session.playback import Playback
 from vivavoce.session.response import Response
-from vivavoce.session.signals import AudioOut, ClauseSpoken, ResponseFinished, TextDelta, ToolCall
+from vivavoce.session.signals import (
+    AudioOut,
+    ClauseSpoken,
+    ResponseFinished,
+    TextDelta,
+    ToolCall,
+)
 
 Told = Callable[[Response, int], None]
 """Something to tell the response at a time in milliseconds."""
@@ -34,17 +42,41 @@ class Clause:
     preamble: bool = False
 
 
+@dataclass(slots=True)
+class Mouth:
+    """Which clause is being spoken, if one is."""
+
+    clause: int = -1
+    busy: bool = False
+
+    def begin(self) -> int:
+        """The next clause; returns its number."""
+        self.clause, self.busy = self.clause + 1, True
+        return self.clause
+
+    def speaks(self, clause: int) -> bool:
+        """Whether it is this clause that is being spoken."""
+        return self.busy and clause == self.clause
+
+
 class Answer:
-    """One generation, from `Generate` or `Prepare` to the last sound of its last clause."""
+    """One generation, from `Generate` or `Prepare` to the last sound of its last clause; with MCP tools, one round after the other."""
 
     def __init__(
-        self, generation: str, request: Request, outbox: Outbox, playback: Playback, *, engine_speaks: bool
+        self,
+        generation: str,
+        request: Request,
+        outbox: Outbox,
+        playback: Playback,
+        calls: McpCalls,
+        *,
+        engine_speaks: bool,
     ) -> None:
         self.generation = generation
         self.request = request
         self.response: Response | None = None
         self.clock = TurnClock()
-        self.finished: ResponseFinished | None = None
+        self.round = Round()
         self.text_sent = ""
         self.audio_ticks = 0
         self._outbox = outbox
@@ -53,8 +85,8 @@ class Answer:
         self._cutter = ClauseCutter()
         self._queue: deque[Clause | ToolCall] = deque()
         self._held: list[Told] = []
-        self._speaking: int | None = None
-        self._clauses = 0
+        self._mouth = Mouth()
+        self._calls = calls
 
     # --- what the engine says -------------------------------------------------------------------------------------------
 
@@ -78,33 +110,38 @@ class Answer:
 
     def audio(self, signal: AudioOut, now_ms: int) -> None:
         """Sound of the clause being spoken; sound of any other clause is stale, in a written answer unasked for, and dropped."""
-        if not self.request.speaks or (not self._direct and signal.clause != self._speaking):
+        if not self.request.speaks or not (self._direct or self._mouth.speaks(signal.clause)):
             return
         self.clock.mark("tts_first_byte", now_ms)
         self._tell(lambda response, at: self._play(response, signal, at), now_ms)
 
     def clause_spoken(self, signal: ClauseSpoken) -> None:
         """The synthesizer is through with a clause."""
-        if signal.clause == self._speaking:
-            self._speaking = None
+        if self._mouth.speaks(signal.clause):
+            self._mouth.busy = False
 
     def finish(self, signal: ResponseFinished) -> None:
         """The engine has nothing more to say."""
         self._flush()
-        self.finished = signal
+        self.round.finished = signal
 
     def say_filler(self, phrase: str) -> None:
         """Say one phrase of the session's own, and nothing else: no engine is behind it but the synthesizer."""
         self._queue.append(Clause(phrase, preamble=True))
-        self.finished = ResponseFinished(self.generation)
+        self.round.finished = ResponseFinished(self.generation)
 
     # --- what the session does with it ----------------------------------------------------------------------------------
+
+    @property
+    def finished(self) -> ResponseFinished | None:
+        """How the engine ended this round, once it has."""
+        return self.round.finished
 
     @property
     def silent_so_far(self) -> bool:
         """Nothing was said and nothing is waiting to be said."""
         waiting = self._cutter.holds_words or self._queue or self._held
-        return not (self.text_sent or waiting) and self._speaking is None
+        return not (self.text_sent or waiting or self._mouth.busy)
 
     @property
     def waits_for_a_call(self) -> bool:
@@ -123,7 +160,9 @@ class Answer:
 
         `lead_limit_ms` bounds how far ahead of the caller's ears speech is sent (0 = no bound). A tool call never waits for it.
         """
-        while self._speaking is None and self._queue:
+        while self._queue and not self._mouth.busy:
+            if self.round.running and not self._calls_a_server(self._queue[0]):
+                return "working"  # What the model said behind a call comes after it.
             if self.response is None and (self._held or isinstance(self._queue[0], ToolCall)):
                 # Not adopted: one clause is prepared, and nothing with a side effect happens (architecture, Speculation).
                 return "working"
@@ -131,8 +170,35 @@ class Answer:
             if ahead and not self.waits_for_a_call:
                 return "waiting_for_lead"
             self._next(self._queue.popleft(), now_ms)
-        over = self._speaking is None and self.finished is not None and self.response is not None
+        quiet = not (self._mouth.busy or self.round.running)
+        over = quiet and self.finished is not None and self.response is not None
         return "over" if over else "working"
+
+    # --- tools of MCP servers ---------------------------------------------------------------------------------------------
+
+    def carry_out(self, decisions: list[Decision]) -> None:
+        """The client has said yes or no to calls: make those that it allowed. No engine was asked yet."""
+        assert self.response is not None
+        self.round.called = True  # A no is news to the model as well.
+        self.round.finished = self.finished or ResponseFinished(self.generation)
+        for decision in decisions:
+            if decision.answer.approve:
+                asked = decision.approval.item
+                call = self._calls.begin(self.response, decision.approval.tool, asked.arguments, asked.id)
+                self.round.running.add(call)
+
+    @property
+    def carries_out(self) -> bool:
+        """It waits for calls and for nothing else, so that further calls may join them."""
+        return bool(self.round.running) and self.finished is not None and not self._queue
+
+    def go_on(self, generation: str, request: Request) -> None:
+        """The next round: the model goes on with what its calls returned."""
+        self.generation, self.request = generation, request
+        self.round = Round(self.round.number + 1, counted=self.round.tokens)
+
+    def _calls_a_server(self, entry: Clause | ToolCall) -> bool:
+        return isinstance(entry, ToolCall) and remote_tool(self.request.tools, entry.name) is not None
 
     # --- inside ---------------------------------------------------------------------------------------------------------
 
@@ -144,11 +210,11 @@ class Answer:
             self._tell(lambda response, at: self._call(response, entry), now_ms)
             return
         self.clock.mark("first_clause", now_ms)
-        self._speaking, self._clauses = self._clauses, self._clauses + 1
+        clause = self._mouth.begin()
         self._tell(lambda response, at: self._say(response, entry.text, entry.preamble), now_ms)
         request = self.request
         self._outbox.put(
-            Speak(self.generation, self._speaking, entry.text, request.voice, request.speed, request.rate_hz)
+            Speak(self.generation, clause, entry.text, request.voice, request.speed, request.rate_hz)
         )
 
     def _tell(self, told: Told, now_ms: int) -> None:
@@ -179,4 +245,13 @@ class Answer:
             # Words before a call were a preamble, whoever found them (protocol reference 4.5).
             self._playback.finish(response.message_id)
             response.end_message("completed", "commentary")
-        response.call(call.name, call.arguments)
+        tool = remote_tool(self.request.tools, call.name)
+        if tool is not None and not tool.needs_approval:
+            self.round.called = True
+            self.round.running.add(self._calls.begin(response, tool, call.arguments))
+            return
+        self.round.waits_for_client = True
+        if tool is not None:
+            self._calls.ask(response, tool, call.arguments, self.request.context)
+        else:
+            response.call(call.name, call.arguments)

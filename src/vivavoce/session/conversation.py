@@ -14,6 +14,7 @@ from vivavoce.protocol.items import (
     InputItem,
     Item,
     ItemReference,
+    McpListToolsItem,
     MessageItem,
     OutputAudio,
 )
@@ -97,11 +98,15 @@ class Conversation:
         ]
 
     def shown(self) -> list[Item]:
-        """The items a model may see: everything but preambles, which are said to the caller and mean nothing to a model."""
+        """The items a model may see: everything but preambles, which are said to the caller and mean nothing to a model, and lists
+        of tools, which it sees as its tools."""
         return [
             item
             for item in self.items()
-            if not (isinstance(item, MessageItem) and item.phase == "commentary")
+            if not (
+                isinstance(item, McpListToolsItem)
+                or (isinstance(item, MessageItem) and item.phase == "commentary")
+            )
         ]
 
     def resolve(self, inputs: list[InputItem]) -> tuple[InputItem, ...]:

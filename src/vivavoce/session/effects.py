@@ -11,6 +11,7 @@ from vivavoce.audio.clip import Clip, Frame
 from vivavoce.protocol.items import InputItem
 from vivavoce.protocol.server_events import ServerEvent
 from vivavoce.protocol.session_objects import SessionObject
+from vivavoce.session.tool_calls import McpEffect
 
 
 class Send(msgspec.Struct, frozen=True, gc=False):
@@ -165,5 +166,6 @@ Effect = (
     | Cancel
     | Hangup
     | Warn
+    | McpEffect
 )
-EngineEffect = Configure | Listen | Forget | Transcribe | Generate | Prepare | Speak | Cancel
+EngineEffect = Configure | Listen | Forget | Transcribe | Generate | Prepare | Speak | Cancel | McpEffect

@@ -42,6 +42,7 @@ from vivavoce.session.signals import (
     TextDelta,
     ToolCall,
 )
+from vivavoce.session.tool_calls import ToolAnswered, ToolFailed
 from vivavoce.session.truncation import ContextTooLong
 from vivavoce.session.usage import Ledger
 
@@ -115,21 +116,46 @@ class Floor:
 
         What does not fit into the model's context fails at once (protocol reference 3.6).
         """
+        answer = self._begin(session, config, now_ms, clock)
+        if answer is not None and answer.response is not None:
+            self._outbox.put(Generate(answer.generation, answer.response.id, answer.request))
+
+    def follow_decisions(self, session: SessionObject, now_ms: int) -> bool:
+        """Calls were allowed or denied: go on with them, in the response that is carrying out others, or in one of their own.
+
+        Returns whether any were; as long as something else is being said they wait (docs/adr/0031).
+        """
+        joined = self.active if self.active is not None and self.active.carries_out else None
+        decisions = self.requests.calls.decided(floor_is_free=self.active is None or joined is not None)
+        if not decisions:
+            return False
+        config = decisions[0].config
+        answer = joined if joined is not None and config.conversation == "auto" else None
+        answer = answer or self._begin(session, config, now_ms, None)
+        if answer is not None:
+            answer.carry_out(decisions)
+            self.advance(session, answer, now_ms)
+        return True
+
+    def _begin(
+        self, session: SessionObject, config: ResponseConfig, now_ms: int, clock: TurnClock | None
+    ) -> Answer | None:
+        """A response and the answer it is to have, or none when it has failed at once."""
         try:
             request = self.requests.make(session, config)
         except ContextTooLong as too_long:
             self._open(config).end("fail", Usage(), error=_too_long(too_long))
-            return
+            return None
         response = self._open(config)
         if not self._reserve(response, request, now_ms):
             response.end("fail", Usage(), error=exceeded())
-            return
+            return None
         answer = self._answer(self._outbox.new_id("gen"), request)
         if clock is not None:
             answer.clock = clock
         answer.clock.mark("created", now_ms)
         self._attach(answer, response, now_ms)
-        self._outbox.put(Generate(answer.generation, response.id, request))
+        return answer
 
     def create_for_turn(self, session: SessionObject, item_id: str, now_ms: int, clock: TurnClock) -> None:
         """The caller's turn is over: answer it, with what was prepared if that still holds."""
@@ -245,7 +271,9 @@ class Floor:
             wait_ms = self._playback.lead_ms(now_ms) - self._options.output_lead_ms + 1
             self._deadlines.set("lead", now_ms + max(1, wait_ms))
         elif progress == "over" and answer.finished is not None:
-            if answer.finished.reason == "stop":
+            if answer.finished.reason == "stop" and answer.round.goes_on:
+                self._go_on(session, answer, now_ms)
+            elif answer.finished.reason == "stop":
                 self.end(session, answer, "finish", now_ms)
             else:
                 self.end(session, answer, "limit", now_ms, reason=answer.finished.reason)
@@ -254,6 +282,27 @@ class Floor:
         """The lead has shrunk: everyone who waited may go on."""
         for answer in list(self._answers.values()):
             self.advance(session, answer, now_ms)
+
+    def returned(self, session: SessionObject, signal: ToolAnswered | ToolFailed, now_ms: int) -> None:
+        """A tool of a server has returned."""
+        self.requests.calls.returned(signal)
+        for answer in list(self._answers.values()):
+            if signal.call in answer.round.running:
+                answer.round.running.remove(signal.call)
+                self.advance(session, answer, now_ms)
+
+    def _go_on(self, session: SessionObject, answer: Answer, now_ms: int) -> None:
+        """The calls of an answer have returned: the model goes on with what they brought, in the same response (reference 4.15)."""
+        assert answer.response is not None
+        try:
+            request = self.requests.go_on(session, answer.request, answer.response, answer.round.number)
+        except ContextTooLong as too_long:
+            self.end(session, answer, "fail", now_ms, error=_too_long(too_long))
+            return
+        del self._answers[answer.generation]
+        answer.go_on(self._outbox.new_id("gen"), request)
+        self._answers[answer.generation] = answer
+        self._outbox.put(Generate(answer.generation, answer.response.id, request))
 
     # --- ending ---------------------------------------------------------------------------------------------------------
 
@@ -305,15 +354,17 @@ class Floor:
                 heard_ms = self._playback.heard(response.message_id) // 48
                 self._playback.flush()
                 self._outbox.put(FlushPlayback(response.message_id, heard_ms))
+        self.requests.calls.abandon(response)
         answer.clock.mark("done", now_ms)
-        counted = answer.finished.usage if answer.finished is not None else None
-        usage = self._ledger.usage(answer.request, answer.text_sent, answer.audio_ticks, counted)
+        usage = self._ledger.usage(answer.request, answer.text_sent, answer.audio_ticks, answer.round.tokens)
         response.rate_limits = self._options.rates.settle(response.reserved, usage.total_tokens, now_ms)
         response.end(ending, usage, reason=reason, error=error, clock=answer.clock)
         if self.active is answer:
             self.active = None
             self._arm_filler(session, ending, now_ms)
-            self._run_kept(session, now_ms)
+            # Whoever cuts in has something to say; what was decided meanwhile follows when that is answered.
+            if ending == "cancel" or not self.follow_decisions(session, now_ms):
+                self._run_kept(session, now_ms)
 
     # --- preambles ------------------------------------------------------------------------------------------------------
 
@@ -371,7 +422,7 @@ class Floor:
             audio=ResponseAudio(output=output),
             metadata=config.metadata,
         )
-        return Response(self._outbox, self._conversation if in_conversation else None, made)
+        return Response(self._outbox, self._conversation if in_conversation else None, made, config)
 
     def _reserve(self, response: Response, request: Request, now_ms: int) -> bool:
         """Set aside what the response may need, and tell what is left; False: there is nothing left."""
@@ -386,7 +437,8 @@ class Floor:
         return True
 
     def _answer(self, generation: str, request: Request) -> Answer:
-        answer = Answer(generation, request, self._outbox, self._playback, engine_speaks=self._engine_speaks)
+        calls, speaks = self.requests.calls, self._engine_speaks
+        answer = Answer(generation, request, self._outbox, self._playback, calls, engine_speaks=speaks)
         self._answers[generation] = answer
         return answer
 

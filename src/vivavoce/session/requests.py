@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import msgspec
 from msgspec import UNSET
 
-from vivavoce.protocol.items import InputItem
+from vivavoce.protocol.items import InputItem, McpCallItem
 from vivavoce.protocol.session_objects import SessionObject, VoiceId
 from vivavoce.protocol.sessions import ResponseConfig
-from vivavoce.session.conversation import Conversation
+from vivavoce.session.conversation import Conversation, snapshot
 from vivavoce.session.effects import Request
+from vivavoce.session.mcp_calls import MOST_ROUNDS, McpCalls
+from vivavoce.session.response import Response
 from vivavoce.session.truncation import ContextWindow, shorten
 from vivavoce.session.usage import Ledger
 
@@ -22,7 +25,8 @@ SPARE_TOKENS = 300
 class Requests:
     """Makes requests for one conversation. `limit`: tokens of input the model takes."""
 
-    def __init__(self, conversation: Conversation, ledger: Ledger, limit: int) -> None:
+    def __init__(self, conversation: Conversation, ledger: Ledger, limit: int, calls: McpCalls) -> None:
+        self.calls = calls
         self.preface: tuple[InputItem, ...] = ()
         """What stands before the conversation as long as the session's stored prompt does (its images)."""
         self._conversation = conversation
@@ -35,7 +39,9 @@ class Requests:
         Raises ContextTooLong.
         """
         preface = self.preface if config.preface is None else tuple(config.preface)
-        head = self._ledger.head(config.instructions, tuple(config.tools)).tokens
+        tools, choice = self.calls.tools.offered(config.tools, config.tool_choice)
+        config = msgspec.structs.replace(config, tools=list(tools), tool_choice=choice)
+        head = self._ledger.head(config.instructions, tools).tokens
         head += sum(map(self._ledger.tokens, preface))
         weigh, rule = self._ledger.tokens, session.truncation
         if config.input is not None:
@@ -49,6 +55,22 @@ class Requests:
         else:
             kept = self._window.fit(items, weigh, head, rule, spare=SPARE_TOKENS if unfinished else 0)
         return _request(session, config, (*preface, *map(self._conversation.readable, kept)))
+
+    def go_on(
+        self, session: SessionObject, before: Request, response: Response, round_number: int
+    ) -> Request:
+        """The request of a response's next round: with what its calls have returned. Raises ContextTooLong.
+
+        The tool choice was met by the round before; after many rounds the model has to answer with what it knows.
+        """
+        choice = "auto" if round_number < MOST_ROUNDS else "none"
+        config = response.config
+        if config.input is None and response.in_conversation:
+            return replace(self.make(session, config), tools=before.tools, tool_choice=choice)
+        returned = [snapshot(item) for item in response.object.output if isinstance(item, McpCallItem)]
+        known = {item.id for item in before.context}
+        context = (*before.context, *(item for item in returned if item.id not in known))
+        return replace(before, context=context, tool_choice=choice)
 
 
 def voice_name(config: ResponseConfig) -> str:

@@ -13,6 +13,7 @@ import msgspec
 from vivavoce.audio.clip import Clip
 from vivavoce.protocol import server_events as se
 from vivavoce.protocol.items import FunctionCallItem, Item, MessageItem, OutputAudio, OutputText, Phase
+from vivavoce.protocol.response_overrides import ResponseConfig
 from vivavoce.protocol.responses import (
     ContentPartObject,
     RateLimit,
@@ -41,11 +42,15 @@ TRANSITIONS: dict[tuple[ResponseStatus, Ending], ResponseStatus] = {
 class Response:
     """One response on the wire, from `response.created` to `response.done`.
 
-    `conversation` is None for an out-of-band response: its items are never added to one (protocol reference 4.10).
+    `conversation` is None for an out-of-band response: its items are never added to one (protocol reference 4.10). `config` is what
+    it was asked to be.
     """
 
-    def __init__(self, outbox: Outbox, conversation: Conversation | None, made: ResponseObject) -> None:
+    def __init__(
+        self, outbox: Outbox, conversation: Conversation | None, made: ResponseObject, config: ResponseConfig
+    ) -> None:
         self.object = made
+        self.config = config
         self._outbox = outbox
         self._conversation = conversation
         self._speaks = made.output_modalities == ["audio"]
@@ -144,6 +149,15 @@ class Response:
         self._outbox.send(se.ResponseFunctionCallArgumentsDelta, **where, delta=arguments)
         self._outbox.send(se.ResponseFunctionCallArgumentsDone, **where, name=name, arguments=arguments)
         item.arguments, item.status = arguments, "completed"
+        self._done(item)
+
+    def open_item(self, item: Item) -> int:
+        """Add an item that is done later, or at once; returns its index. Other items may come before it is done."""
+        self._add(item)
+        return len(self.object.output) - 1
+
+    def close_item(self, item: Item) -> None:
+        """The item is what it is going to be."""
         self._done(item)
 
     def end(

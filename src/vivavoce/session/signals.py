@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 
 from vivavoce.audio.clip import Clip
+from vivavoce.session.tool_calls import McpSignal
 
 Mark = tuple[int, int]
 """(characters of the clause's text spoken so far, position in ticks from the clause's first sample)."""
@@ -121,4 +122,5 @@ Signal = (
     | ClauseSpoken
     | ResponseFinished
     | EngineFailed
+    | McpSignal
 )

@@ -58,7 +58,10 @@ class Live:
     in_conversation: bool
     bytes_per_ms: int
     item: OpenItem | None = None
-    finished: list[Event] = field(default_factory=list)
+    calls: dict[str, OpenItem] = field(default_factory=dict)
+    """Open calls of MCP servers, which run beside each other and beside what is said."""
+    items: list[str] = field(default_factory=list)
+    finished: dict[str, Event] = field(default_factory=dict)
     audio_bytes: int = 0
 
 
@@ -79,6 +82,8 @@ class Invariants:
         self._sent_ms: dict[str, float] = {}
         self._after_done = False
         self._truncated_ids: set[str] = set()
+        self._remote: dict[str, str] = {}
+        """Calls and listings of MCP servers that are going on, and how far they have come."""
 
     def feed(self, event: Event) -> None:
         """Take in the next event. Raises Broken."""
@@ -99,6 +104,7 @@ class Invariants:
         _need(not self.live, f"every response is done, {list(self.live)} is not")
         undone = self.conversation.undone()
         _need(not undone, f"every item is done, {undone} is not")
+        _need(not self._remote, f"every call and listing ends, {self._remote} does not")
 
     # --- responses ------------------------------------------------------------------------------------------------------
 
@@ -123,9 +129,10 @@ class Invariants:
         live = self.live.pop(response["id"], None)
         _need(live is not None, "response.done ends a live response, once")
         assert live is not None
-        _need(live.item is None, "every item of a response is done before the response")
+        _need(live.item is None and not live.calls, "every item of a response is done before the response")
         _need(
-            self._uncut(response["output"]) == self._uncut(live.finished),
+            self._uncut(response["output"])
+            == self._uncut([live.finished[item_id] for item_id in live.items]),
             "response.done lists the items as they were done",
         )
         _need(response["status"] != "in_progress", "a response that is done is not in progress")
@@ -158,9 +165,15 @@ class Invariants:
         live = self.live.get(event["response_id"])
         _need(live is not None, f"{kind} belongs to a live response")
         assert live is not None
-        _need(event.get("output_index") == len(live.finished), "output_index counts the items of a response")
         if kind == "response.output_item.added":
+            _need(event["output_index"] == len(live.items), "output_index counts the items of a response")
             self._item_added(live, event)
+            return
+        item_id = event.get("item_id") or event["item"]["id"]
+        _need(item_id in live.items, f"{kind} belongs to an item of its response")
+        _need(event["output_index"] == live.items.index(item_id), f"{kind} has its item's output_index")
+        if item_id in live.calls:
+            self._remote_call(live, live.calls[item_id], kind, event)
             return
         _need(live.item is not None, f"{kind} belongs to an open item")
         assert live.item is not None
@@ -168,7 +181,7 @@ class Invariants:
             self._item_done(live, live.item, event)
             return
         _need(event["item_id"] == live.item.id, f"{kind} names the open item")
-        if kind.startswith("response.function_call_arguments"):
+        if "_arguments" in kind:
             _arguments(live.item, kind, event)
             return
         _need(event["content_index"] == 0, "a message has one content part")
@@ -176,22 +189,69 @@ class Invariants:
 
     def _item_added(self, live: Live, event: Event) -> None:
         item = event["item"]
+        live.items.append(item["id"])
+        if item["type"] == "mcp_call":
+            empty = (item["arguments"], item["output"], item["error"]) == ("", None, None)
+            _need(live.item is None and empty, "a call begins empty, with nothing else being said")
+            live.calls[item["id"]] = OpenItem(item["id"], item["type"])
+            return
         _need(live.item is None, "one item of a response is open at a time")
-        _need(item["status"] == "in_progress", "an item begins in progress")
-        _need(item.get("content", []) == [] and item.get("arguments", "") == "", "an item begins empty")
+        if item["type"] != "mcp_approval_request":
+            _need(item["status"] == "in_progress", "an item begins in progress")
+            _need(item.get("content", []) == [] and item.get("arguments", "") == "", "an item begins empty")
         live.item = OpenItem(item["id"], item["type"])
+
+    def _remote_call(self, live: Live, call: OpenItem, kind: str, event: Event) -> None:
+        if kind != "response.output_item.done":
+            _arguments(call, kind, event)
+            return
+        done = event["item"]
+        _need(
+            call.arguments_done and done["arguments"] == call.arguments,
+            "a call has the arguments it was sent",
+        )
+        _need(
+            (done["output"] is None) != (done["error"] is None),
+            "a call that is done has an output or an error",
+        )
+        ended = "failed" if done["error"] is not None else "completed"
+        _need(
+            self._remote.pop(call.id, None) == ended,
+            f"response.mcp_call.{ended} comes before the item is done",
+        )
+        del live.calls[call.id]
+        live.finished[call.id] = done
+
+    def _call_state(self, event: Event) -> None:
+        state, item_id = event["type"].rpartition(".")[2], event["item_id"]
+        live = [live for live in self.live.values() if item_id in live.calls]
+        _need(len(live) == 1, f"{event['type']} belongs to an open call")
+        _need(live[0].items.index(item_id) == event["output_index"], "a call keeps its output_index")
+        before = self._remote.get(item_id)
+        _need(before == (None if state == "in_progress" else "in_progress"), "a call begins, then it ends")
+        _need(live[0].calls[item_id].arguments_done, "a call begins when its arguments are known")
+        self._remote[item_id] = state
+
+    def _list_state(self, event: Event) -> None:
+        state, item_id = event["type"].rpartition(".")[2], event["item_id"]
+        before = self._remote.get(item_id)
+        _need(before == (None if state == "in_progress" else "in_progress"), "a listing begins, then it ends")
+        self._remote[item_id] = state
+        if state != "in_progress":
+            del self._remote[item_id]
 
     def _item_done(self, live: Live, item: OpenItem, event: Event) -> None:
         done = event["item"]
         _need(done["id"] == item.id, "the open item is done")
-        _need(done["status"] in ("completed", "incomplete"), "an item that is done is not in progress")
+        if item.kind != "mcp_approval_request":
+            _need(done["status"] in ("completed", "incomplete"), "an item that is done is not in progress")
         _need(item.part is None, "every content part is done before its item")
         if item.kind == "function_call":
             _need(
                 item.arguments_done and done["arguments"] == item.arguments,
                 "an item has the arguments it was sent",
             )
-        live.finished.append(done)
+        live.finished[item.id] = done
         live.item = None
 
     def _part(self, live: Live, item: OpenItem, kind: str, event: Event) -> None:
@@ -272,9 +332,8 @@ class Invariants:
 
 
 def _arguments(item: OpenItem, kind: str, event: Event) -> None:
-    _need(
-        item.kind == "function_call" and not item.arguments_done, "arguments belong to an open function call"
-    )
+    _need(kind.startswith(f"response.{item.kind}_arguments"), "arguments belong to a call of their kind")
+    _need(not item.arguments_done, "arguments are done once")
     if kind.endswith(".delta"):
         item.arguments += event["delta"]
     else:
@@ -299,6 +358,12 @@ def _text(part: OpenPart, kind: str, event: Event) -> None:
 _RULES = {
     "response.created": Invariants._created,
     "response.done": Invariants._done,
+    "response.mcp_call.in_progress": Invariants._call_state,
+    "response.mcp_call.completed": Invariants._call_state,
+    "response.mcp_call.failed": Invariants._call_state,
+    "mcp_list_tools.in_progress": Invariants._list_state,
+    "mcp_list_tools.completed": Invariants._list_state,
+    "mcp_list_tools.failed": Invariants._list_state,
     "input_audio_buffer.speech_started": Invariants._speech_started,
     "input_audio_buffer.speech_stopped": Invariants._speech_stopped,
     "input_audio_buffer.committed": Invariants._committed,
