@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from tests.clients.catalogue import CLIENTS, ENGINES, Client
-from tests.clients.matrix import Outcome, run_case, standing
+from tests.clients.matrix import Outcome, Stand, run_case, standing
 
 
 def main() -> int:
@@ -47,17 +47,23 @@ def run_engine(
     engine: str, clients: list[Client], cases: list[str] | None, folder: Path
 ) -> Iterator[Outcome]:
     """Every case of every client over one engine; a line each as it is known."""
-    with standing(engine, folder) as stand:
-        for client in clients:
-            if missing := client.missing():
-                print(f"  {client.name:<18} left out: {missing} not installed", flush=True)
-                continue
-            for case in client.cases:
-                if cases and case not in cases:
-                    continue
-                outcome = run_case(client, case, stand)
-                print(line(client, outcome), flush=True)
-                yield outcome
+    for tls in sorted({client.tls for client in clients}):
+        with standing(engine, folder / ("tls" if tls else "plain"), tls=tls) as stand:
+            for client in clients:
+                if client.tls is tls:
+                    yield from run_client(client, cases, stand)
+
+
+def run_client(client: Client, cases: list[str] | None, stand: Stand) -> Iterator[Outcome]:
+    """Every wanted case of one client."""
+    if missing := client.missing():
+        print(f"  {client.name:<18} left out: {missing} not installed", flush=True)
+        return
+    for case in client.cases:
+        if not cases or case in cases:
+            outcome = run_case(client, case, stand)
+            print(line(client, outcome), flush=True)
+            yield outcome
 
 
 def line(client: Client, outcome: Outcome) -> str:

@@ -49,12 +49,14 @@ class Stand:
 
 
 @contextlib.contextmanager
-def standing(engine: str, folder: Path) -> Iterator[Stand]:
+def standing(engine: str, folder: Path, *, tls: bool = False) -> Iterator[Stand]:
     """A server with one engine, as `vivavoce serve` starts it, on a free port until the block ends."""
     settings = {"VIVAVOCE_SERVER__LOG_LEVEL": "debug"}
     command = [sys.executable, "-m", "vivavoce", "serve", "--engine", engine]
     if engine == "scripted":
         command += ["--script", str(PROGRAMS / "script.toml")]
+    if tls:
+        command += ["--tls", "self-signed"]
     folder.mkdir(parents=True, exist_ok=True)
     write_wav(folder / "question.wav", read_shipped()[QUESTION].clip)
     until = "/healthz" if engine == "scripted" else "/readyz"
@@ -92,7 +94,9 @@ def run_case(client: Client, case: str, stand: Stand) -> Outcome:
 
 def _variables(stand: Stand) -> dict[str, str]:
     return {
-        "OPENAI_BASE_URL": f"http://{stand.server.address}/v1",
+        "OPENAI_BASE_URL": f"{stand.server.scheme}://{stand.server.address}/v1",
+        "NODE_EXTRA_CA_CERTS": str(stand.folder / "data" / "tls" / "cert.pem"),
+        "ENGINE": stand.engine,
         "OPENAI_API_KEY": "local",
         "OPENAI_AGENTS_DISABLE_TRACING": "1",
         "QUESTION_WAV": str(stand.folder / "question.wav"),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -33,10 +35,13 @@ class Server:
 
     address: str
     banner: str
+    scheme: str = "http"
 
     def get(self, path: str) -> str:
-        """What a route answers."""
-        with urllib.request.urlopen(f"http://{self.address}{path}", timeout=10) as answer:
+        """What a route answers. Whose certificate it is does not matter here."""
+        anybody = ssl._create_unverified_context() if self.scheme == "https" else None
+        url = f"{self.scheme}://{self.address}{path}"
+        with urllib.request.urlopen(url, timeout=10, context=anybody) as answer:
             return str(answer.read().decode())
 
 
@@ -102,9 +107,8 @@ def _until_ready(process: subprocess.Popen[bytes], folder: Path, route: str) -> 
     while time.monotonic() < deadline:
         assert process.poll() is None, f"the server ended: {out.read_text()}{err.read_text()}"
         banner = out.read_text()
-        lines = [line for line in banner.splitlines() if line.startswith("Or talk in the browser: http://")]
-        if lines:
-            server = Server(lines[0].removeprefix("Or talk in the browser: http://").rstrip("/"), banner)
+        if found := re.search(r"^Or talk in the browser: (https?)://(.+?)/$", banner, re.MULTILINE):
+            server = Server(found[2], banner, found[1])
             with contextlib.suppress(OSError):
                 server.get(route)
                 return server

@@ -198,6 +198,7 @@ async def tool() -> None:
 
 async def parallel() -> None:
     """Two tools at once, of 0 and 300 ms in either order."""
+
     async def talk(worker: PipelineWorker, ear: Ear, answers: Answers) -> None:
         await answers.until("12 minutes", "blocker")
 
