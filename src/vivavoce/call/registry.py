@@ -11,6 +11,7 @@ from msgspec import UNSET
 
 from vivavoce.call.admission import Admission, OwnSeats, Seats
 from vivavoce.call.driver import Call, Observer
+from vivavoce.call.hints import Hints
 from vivavoce.call.machines import AnySession, machine_of, set_up
 from vivavoce.call.owner import LOCAL, Owner
 from vivavoce.call.ports import Engine
@@ -31,6 +32,10 @@ from vivavoce.session.prompts import Configuration, no_prompts
 from vivavoce.session.rate_limits import NoLimits, RateMeter
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
+HINTS_KEPT = 100
+"""Calls that are over and whose hints can still be asked for."""
 
 
 def new_call_id() -> str:
@@ -84,6 +89,16 @@ def opening_session(
     )
 
 
+def both(first: Observer, second: Observer) -> Observer:
+    """Two observers as one."""
+
+    def observe(what: object, now_ms: int) -> None:
+        first(what, now_ms)
+        second(what, now_ms)
+
+    return observe
+
+
 class Calls:
     """Opens calls and knows those that live."""
 
@@ -100,6 +115,7 @@ class Calls:
         limits = settings.limits
         self.admission = admission or OwnSeats(Seats(limits.max_sessions, limits.max_sessions_per_key))
         self._live: dict[str, Call] = {}
+        self._hints: dict[str, tuple[Owner, Hints]] = {}
         self._prompts = PromptFolder(settings.data_path / "prompts")
         self._rates = Rates(limits.requests_per_minute, limits.tokens_per_minute)
 
@@ -112,6 +128,10 @@ class Calls:
     def get(self, call_id: str) -> Call | None:
         """A live call."""
         return self._live.get(call_id)
+
+    def hints(self, call_id: str) -> tuple[Owner, Hints] | None:
+        """Whose a call is, and what is likely wrong with its client; also of calls that ended not long ago."""
+        return self._hints.get(call_id)
 
     def open(
         self,
@@ -140,15 +160,17 @@ class Calls:
             engine.capabilities,
             setup,
         )
+        hints = Hints(call_id)
         call = Call(
             call_id,
             machine,
             lambda emit: Fronted(engine.open(call_id, emit), self.tools.open(emit)),
             lambda: ids.new("event"),
-            observe,
+            hints if observe is None else both(hints, observe),
             owner,
         )
         self._live[call.id] = call
+        self._hints[call.id] = owner, hints
         return call
 
     def set_up(self, opening: SessionObject, setup: dict[str, Any]) -> AnySession:
@@ -161,6 +183,8 @@ class Calls:
     async def close(self, call: Call) -> None:
         """The call is over: forget it and free what it held."""
         self._live.pop(call.id, None)
+        for old in [known for known in self._hints if known not in self._live][:-HINTS_KEPT]:
+            del self._hints[old]
         self.admission.leave(call.id)
         call.hang_up(1000, "")
         await call.finish()

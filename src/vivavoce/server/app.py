@@ -18,6 +18,7 @@ from vivavoce.call.registry import Calls
 from vivavoce.call.settings import Settings
 from vivavoce.mcp.tools import McpServers
 from vivavoce.server.auth import Authority, Refusal
+from vivavoce.server.calls import add_call_routes
 from vivavoce.server.cors import Cors
 from vivavoce.server.gate import Gate
 from vivavoce.server.life import GOODBYE, Life
@@ -81,6 +82,7 @@ def create_app(
     app.add_middleware(Cors, authority=authority)
     _add_routes(app, authority, readiness, life)
     add_minting_routes(app, authority, calls)
+    add_call_routes(app, authority, calls)
     mount_rest(app, settings, engine)
     return app
 
