@@ -76,10 +76,11 @@ lock: ready-dev ## resolve the packages anew (ARGS=--upgrade for the newest) and
 	@$(UV_COMPILE) $(ARGS) requirements/uv.in -o requirements/uv.txt
 	@$(UV_COMPILE) $(ARGS) requirements/clients.in -o requirements/clients.txt
 
-.PHONY: wheel
-wheel: ready-runtime ## an installable wheel with the model files in it, in dist/
+DIST := dist
+.PHONY: dist
+dist: ready-runtime ## an installable wheel with the model files and their licences in it, in dist/
 	@mkdir -p src/vivavoce/models && cp .models/* src/vivavoce/models/
-	@$(BIN)/python -m hatchling build -t wheel -d dist; status=$$?; rm -rf src/vivavoce/models; exit $$status
+	@$(BIN)/python -m hatchling build -t wheel -d "$(DIST)"; status=$$?; rm -rf src/vivavoce/models; exit $$status
 
 .PHONY: clean
 clean: ## remove everything that set-up and tests made, recordings excepted
