@@ -26,7 +26,7 @@ from vivavoce.protocol import errors
 from vivavoce.protocol import server_events as se
 from vivavoce.protocol.client_events import ClientEvent
 from vivavoce.protocol.errors import ClientError
-from vivavoce.protocol.items import FunctionCallOutputItem, MessageItem
+from vivavoce.protocol.items import FunctionCallOutputItem, McpApprovalResponseItem, MessageItem
 from vivavoce.protocol.session_objects import SessionObject
 from vivavoce.protocol.sessions import override_response
 from vivavoce.session.client_items import ClientItems
@@ -37,6 +37,8 @@ from vivavoce.session.ear import Ear
 from vivavoce.session.effects import Configure, Effect
 from vivavoce.session.floor import Floor
 from vivavoce.session.item_audio import ItemAudio
+from vivavoce.session.mcp import McpTools
+from vivavoce.session.mcp_calls import McpCalls
 from vivavoce.session.options import SessionOptions
 from vivavoce.session.outbox import NewId, Outbox
 from vivavoce.session.playback import Playback
@@ -49,6 +51,7 @@ from vivavoce.session.signals import (
     TranscriptFinished,
     TranscriptPartial,
 )
+from vivavoce.session.tool_calls import ListingFailed, ToolAnswered, ToolFailed, ToolsListed
 from vivavoce.session.transcripts import Transcripts
 from vivavoce.session.truncation import check_rule
 from vivavoce.session.turns import Turn
@@ -81,17 +84,17 @@ class RealtimeSession:
         self.connections = Connections(self._outbox, self.deadlines, options.max_duration_s, now_ms)
         self.ear = Ear(self._outbox, self.conversation, self.item_audio, options)
         self.items = ClientItems(self._outbox, self.conversation, self.item_audio, options)
-        self.transcripts = Transcripts(
-            self._outbox, self.conversation, self.item_audio, options.count_text
-        )
+        self.transcripts = Transcripts(self._outbox, self.conversation, self.item_audio, options.count_text)
         ledger = Ledger(options.count_text, self.item_audio)
+        servers = McpTools(self._outbox, self.conversation, options.mcp_servers)
+        self.mcp = McpCalls(self._outbox, self.conversation, servers)
         self.floor = Floor(
             self._outbox,
             self.conversation,
             self.playback,
             self.deadlines,
             ledger,
-            Requests(self.conversation, ledger, options.input_tokens),
+            Requests(self.conversation, ledger, options.input_tokens, self.mcp),
             options,
             engine_speaks=engine_speaks,
         )
@@ -102,6 +105,7 @@ class RealtimeSession:
     def attach(self, source: str, now_ms: int, *, returning: bool = False) -> None:
         """Somebody joins; the first one, or the one that returns in its place, is the primary connection."""
         self.connections.joined(source, self.config, returning=returning)
+        self.mcp.tools.follow(self.config.tools)
 
     def detached(self, source: str, now_ms: int) -> None:
         """Somebody left. Without its primary connection a call is over, sooner or later."""
@@ -140,6 +144,12 @@ class RealtimeSession:
             case TranscriptFailed():
                 self.transcripts.failed(signal, self.config.audio.input.transcription)
                 self.floor.understood(self.config, signal.item_id, None, now_ms)
+            case ToolsListed():
+                self.mcp.tools.listed(signal)
+            case ListingFailed():
+                self.mcp.tools.failed(signal)
+            case ToolAnswered() | ToolFailed():
+                self.floor.returned(self.config, signal, now_ms)
             case _:
                 self.floor.signal(self.config, signal, now_ms)
 
@@ -169,13 +179,14 @@ class RealtimeSession:
 
     def _update_session(self, event: ce.SessionUpdate, source: str, now_ms: int) -> None:
         self.config = self.configuration.update(
-            event.session,
+            self.mcp.tools.with_addresses(event.session),
             silence_duration_ms=self.options.silence_duration_ms,
             spoken=self.playback.anything_sent,
             check=lambda session: check_rule(session.truncation, self.options.input_tokens),
         )
         self._follow_config()
         self._outbox.send(se.SessionUpdated, session=self.config)
+        self.mcp.tools.follow(self.config.tools)
 
     def _follow_config(self) -> None:
         self.floor.requests.preface = self.configuration.preface
@@ -244,7 +255,12 @@ class RealtimeSession:
 
     def _create_item(self, event: ce.ConversationItemCreate, source: str, now_ms: int) -> None:
         promised_id = self.ear.heard.item_id if self.ear.heard is not None else None
+        if isinstance(event.item, McpApprovalResponseItem):
+            self.mcp.check(event.item)
         item = self.items.create(event, self.config.audio.input.format, promised_id)
+        if isinstance(item, McpApprovalResponseItem):
+            self.mcp.decide(item)
+            self.floor.follow_decisions(self.config, now_ms)
         if isinstance(item, FunctionCallOutputItem):
             self.floor.unseen_output = self.floor.active is not None
             if not self.conversation.unanswered():
@@ -284,18 +300,18 @@ class RealtimeSession:
     # --- responses ------------------------------------------------------------------------------------------------------
 
     def _create_response(self, event: ce.ResponseCreate, source: str, now_ms: int) -> None:
-        config = self.configuration.response(event.response)
+        given = event.response and self.mcp.tools.with_addresses(event.response)
+        config = self.configuration.response(given)
         self.conversation.resolve(config.input or [])  # Refused before anything has changed.
-        if config.conversation == "none":
-            self.floor.create(self.config, config, now_ms)
-            return
-        self.floor.drop_filler(self.config, now_ms)
-        if self.floor.active is None:
-            self.floor.create(self.config, config, now_ms)
-        elif not event.response and self.floor.unseen_output and self.options.keep_response_create:
-            self.floor.kept = config
-        else:
-            raise errors.active_response(self.floor.active_response_id)
+        if config.conversation != "none":
+            self.floor.drop_filler(self.config, now_ms)
+            if self.floor.active is not None:
+                if event.response or not (self.floor.unseen_output and self.options.keep_response_create):
+                    raise errors.active_response(self.floor.active_response_id)
+                self.floor.kept = config
+                return
+        self.mcp.tools.follow(config.tools)
+        self.floor.create(self.config, config, now_ms)
 
     def _cancel_response(self, event: ce.ResponseCancel, source: str, now_ms: int) -> None:
         self.floor.cancel(self.config, event.response_id, now_ms)
