@@ -37,7 +37,11 @@ check: ready-dev ## lint, format, types, import law, documentation tests, tests
 	if [ -n "$$failed" ]; then echo "failed:$$failed" >&2; exit 1; fi
 
 .PHONY: clients
-clients: ready-dev ready-clients ## the programs of README and docs/clients.md, other people's libraries included
+clients: ready-dev ready-clients ## unmodified clients, every case of each, over both engines: a live table
+	@$(BIN)/python -m tests.clients $(ARGS)
+
+.PHONY: client-programs
+client-programs: ready-dev ready-clients ## the programs of README and docs/clients.md, other people's libraries included
 	@VIVAVOCE_CLIENTS=all $(BIN)/python -m pytest tests/docs/test_programs.py $(ARGS)
 
 .PHONY: bench

@@ -1,4 +1,4 @@
-"""`make clients`: the live table of clients and cases, and the exit code CI goes by."""
+"""`make clients`: the live table of clients and cases, and its exit code."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Every program, command and table row of README.md and docs/clients.md is run, and prints what the page says.
 
-`make test` runs what needs only our own development packages; `make clients` all of them.
+`make test` runs what needs only our own development packages; `make client-programs` all of them.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def interpreter_of(block: Block) -> str:
             return str(CLIENTS_PYTHON)
     if missing:
         assert not required, f"{missing}: not there after make ready-clients"
-        pytest.skip(f"{missing}: run by make clients")
+        pytest.skip(f"{missing}: run by make client-programs")
     return sys.executable
 
 
