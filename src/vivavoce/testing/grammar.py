@@ -27,7 +27,7 @@ TRANSPORTS = ("socket",)
 OPTIONS = {
     option.name: option.type
     for option in dataclasses.fields(SessionOptions)
-    if option.type in ("int", "bool")
+    if option.type in ("int", "bool", "tuple[str, ...]")
 }
 
 _HEADER = re.compile(r"([a-z_]+):\s*(.+)$")
@@ -197,9 +197,11 @@ def _one_of(value: Line, allowed: list[str]) -> str:
     return value.text
 
 
-def _option(value: Line, kind: Any) -> int | bool:
+def _option(value: Line, kind: Any) -> int | bool | tuple[str, ...]:
     if kind == "bool":
         return _yes_or_no(value)
+    if kind != "int":
+        return tuple(value.text.split())
     if not value.text.isdigit():
         raise GrammarError(f"{value.number}: {value.text!r} is not a whole number")
     return int(value.text)

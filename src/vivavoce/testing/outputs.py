@@ -15,6 +15,9 @@ from vivavoce.protocol.items import (
     InputAudio,
     InputItem,
     InputText,
+    McpApprovalRequestItem,
+    McpApprovalResponseItem,
+    McpCallItem,
     MessageItem,
     OutputAudio,
     OutputText,
@@ -36,6 +39,7 @@ from vivavoce.session.effects import (
     Speak,
     Transcribe,
 )
+from vivavoce.session.tool_calls import CallTool, ListTools
 from vivavoce.testing.words import Names, find, missing, split_words
 
 SHORT = {"delta", "text", "transcript", "message", "heard"}
@@ -56,6 +60,24 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "conversation.item.added",
         "response.function_call_arguments.delta",
         "response.function_call_arguments.done",
+        "conversation.item.done",
+        "response.output_item.done",
+    ),
+    "mcp list opens": ("conversation.item.added", "mcp_list_tools.in_progress"),
+    "mcp list closes": ("conversation.item.done", "mcp_list_tools.completed"),
+    "mcp list fails": ("conversation.item.done", "mcp_list_tools.failed"),
+    "mcp call opens": (
+        "response.output_item.added",
+        "conversation.item.added",
+        "response.mcp_call_arguments.delta",
+        "response.mcp_call_arguments.done",
+        "response.mcp_call.in_progress",
+    ),
+    "mcp call closes": ("response.mcp_call.completed", "conversation.item.done", "response.output_item.done"),
+    "mcp call fails": ("response.mcp_call.failed", "conversation.item.done", "response.output_item.done"),
+    "approval asked": (
+        "response.output_item.added",
+        "conversation.item.added",
         "conversation.item.done",
         "response.output_item.done",
     ),
@@ -99,6 +121,10 @@ class Recorder:
                 pass
             case Hangup():
                 self._add("hangup", at_ms, code=effect.code, reason=effect.reason)
+            case ListTools(_, server):
+                self._add("mcp list", at_ms, label=server.server_label)
+            case CallTool(_, server, name, arguments):
+                self._add("mcp call", at_ms, label=server.server_label, tool=name, arguments=arguments)
             case _:
                 self._engine(effect, at_ms)
 
@@ -186,6 +212,13 @@ def described(item: InputItem) -> str:
             return f"call {item.name} {item.arguments}"
         case FunctionCallOutputItem():
             return f"output {item.output}"
+        case McpCallItem():
+            became = item.output if item.error is None else f"! {item.error.message}"
+            return f"tool {item.name} {item.arguments} -> {became}"
+        case McpApprovalRequestItem():
+            return f"asked {item.name} {item.arguments}"
+        case McpApprovalResponseItem():
+            return "allowed" if item.approve else f"denied {item.reason}"
         case _:
             return type(item).__name__
 

@@ -10,6 +10,7 @@ from vivavoce.audio.frames import split
 from vivavoce.call.ports import Capabilities, EngineCall, EngineNames
 from vivavoce.session.effects import EngineEffect, Generate, Prepare, Speak, Transcribe
 from vivavoce.session.signals import AudioOut, Mark, Signal, SpeechProbability
+from vivavoce.session.tool_calls import CallTool, ListTools
 
 WINDOW_MS = 20
 """One judgement of voice activity."""
@@ -35,6 +36,10 @@ class PuppetCall:
         self.tasks: list[Task] = []
         self.unheard: list[str] = []
         """Items whose transcript is asked for, oldest first."""
+        self.listings: list[str] = []
+        """Servers whose tools are asked for, oldest first."""
+        self.calls: list[str] = []
+        """Tools of servers that were called and have not returned, oldest first."""
         self.closed = False
 
     def hear(self, frame: Frame) -> Sequence[Signal]:
@@ -49,6 +54,10 @@ class PuppetCall:
     def perform(self, effect: EngineEffect) -> None:
         """Remember what is asked for."""
         match effect:
+            case ListTools():
+                self.listings.append(effect.listing)
+            case CallTool():
+                self.calls.append(effect.call)
             case Transcribe(item_id):
                 self.unheard.append(item_id)
             case Generate(generation, _, request) | Prepare(generation, _, request):

@@ -27,6 +27,7 @@ from vivavoce.session.effects import Effect
 from vivavoce.testing.attachments import Listening
 from vivavoce.testing.clock import VirtualLoop
 from vivavoce.testing.grammar import Behaviour, EngineKind, GrammarError, Step
+from vivavoce.testing.mcp_lines import ServerLines
 from vivavoce.testing.outputs import Output, Recorder, differs, read_expected, show
 from vivavoce.testing.puppet import PuppetCall
 from vivavoce.testing.script import ClientLines, EngineLines, ScriptError
@@ -73,6 +74,7 @@ class Stage:
         self._call, self._puppet = self.loop.run_until_complete(self._open())
         self._client = ClientLines(self._call, self.connections, self.names)
         self._engine = EngineLines(self._puppet, self.names)
+        self._servers = ServerLines(self._puppet)
 
     def run(self) -> list[list[Output]]:
         """Play the whole block; returns what came out after each input, by the step."""
@@ -128,6 +130,8 @@ class Stage:
             self._caller(what)
         elif actor in ("stt", "llm", "tts") or actor.partition("@")[0] in ("stt", "llm", "tts"):
             self._engine.say(actor, what)
+        elif actor.partition("@")[0] == "mcp":
+            self._servers.say(actor, what)
         elif actor == "time" and what == "passes":
             pass
         else:

@@ -9,6 +9,7 @@ from typing import Any
 from msgspec import UNSET
 
 from vivavoce.call.ports import Prompt
+from vivavoce.engines.cascade.server_calls import told_call
 from vivavoce.protocol.items import (
     FunctionCallItem,
     FunctionCallOutputItem,
@@ -83,6 +84,8 @@ def conversation_messages(context: tuple[InputItem, ...], heard: Mapping[str, st
                 _add_call(messages, call, item.output)
             else:
                 messages.append({"role": "user", "content": f"Result of a tool: {item.output}"})
+        elif (told := told_call(item, context)) is not None:
+            _add_call(messages, *told)
     return messages
 
 

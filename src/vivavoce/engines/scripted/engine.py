@@ -17,7 +17,15 @@ from vivavoce.engines.cascade.vad import EnergyVoiceActivity, SileroModel
 from vivavoce.engines.scripted.script import Script, Step
 from vivavoce.engines.scripted.sound import tone_of
 from vivavoce.engines.scripted.stages import scripted_stages
-from vivavoce.protocol.items import FunctionCallOutputItem, InputAudio, InputItem, InputText, MessageItem
+from vivavoce.protocol.items import (
+    FunctionCallOutputItem,
+    InputAudio,
+    InputItem,
+    InputText,
+    McpApprovalResponseItem,
+    McpCallItem,
+    MessageItem,
+)
 from vivavoce.session.effects import Cancel, EngineEffect, Generate, Prepare, Request, Speak, Transcribe
 from vivavoce.session.signals import (
     AudioOut,
@@ -164,6 +172,10 @@ def last_said(context: tuple[InputItem, ...], transcript: str) -> str:
     for item in reversed(context):
         if isinstance(item, FunctionCallOutputItem):
             return item.output
+        if isinstance(item, McpCallItem):
+            return item.output or (item.error.message if item.error is not None else "")
+        if isinstance(item, McpApprovalResponseItem) and not item.approve:
+            return item.reason or "not allowed"
         if isinstance(item, MessageItem) and item.role == "user":
             words = [
                 part.text if isinstance(part, InputText) else part.transcript or transcript
