@@ -22,7 +22,7 @@ from vivavoce.call.settings import load_settings
 from vivavoce.server.app import create_app
 from vivavoce.server.engines import make_engine
 
-EXAMPLES = 2000 if FULL else 6
+EXAMPLES = 500 if FULL else 6
 ROUTES = "^/v1/(audio|chat|responses)"
 DOCUMENT = create_app(
     load_settings({"engine.kind": "scripted"}, environ={}),
