@@ -33,6 +33,7 @@ from tests.docs.programs import (
 )
 from vivavoce.audio.clip import Clip
 from vivavoce.audio.resample import resample
+from vivavoce.cli import make_parser
 
 ALL = os.environ.get("VIVAVOCE_CLIENTS") == "all"
 PAGES = ("README.md", "docs/clients.md")
@@ -171,6 +172,8 @@ def test_a_shell_line_does_what_it_says(page: str, line: str, server: Server, tm
             lock = (ROOT / "requirements" / "node" / "package-lock.json").read_text()
             for package in packages:
                 assert f'"node_modules/{package}"' in lock, f"{package} is not what the tests run"
+        case ["vivavoce", *arguments]:
+            assert make_parser().parse_args(arguments).command == arguments[0]
         case ["echo", *_, "|", ".venv/bin/vivavoce", "talk", "--text"]:
             said = talk(f"{line} --url http://{server.address}", tmp_path)
             assert re.search(r"The time is \d+:\d\d", said)

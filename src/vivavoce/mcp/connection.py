@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from typing import Any, TextIO
+from urllib.parse import urlsplit
 
 import httpx2
 import mcp_types
@@ -150,12 +151,12 @@ class Connection:
             )
             return await self._enter(stack, stdio_client(server, errlog=stderr(stack)))
         trouble = TROUBLE.get() or Trouble()
-        if not reach.url.rstrip("/").endswith("/sse"):
+        if not urlsplit(reach.url).path.rstrip("/").endswith("/sse"):
             try:
                 http = http_client(self._policy, dict(reach.headers), self._timeout_s)
                 await stack.enter_async_context(http)
                 return await self._enter(stack, streamable_http_client(reach.url, http_client=http))
-            except MCPError:
+            except Exception:
                 if trouble.status not in NO_STREAMABLE_HTTP:
                     raise
                 trouble.forget()
