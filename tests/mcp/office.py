@@ -10,7 +10,8 @@ import os
 import sys
 from typing import Any
 
-from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.mcpserver import Context, Image, MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ToolAnnotations
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -30,7 +31,7 @@ def opening_hours(day: str) -> str:
 def book_room(room: str, people: int = 2) -> str:
     """Book a meeting room."""
     if people > 20:
-        raise ValueError(f"No room holds {people} people.")
+        raise ToolError(f"No room holds {people} people.")
     return f"The {room} room is yours."
 
 
@@ -53,6 +54,12 @@ async def wait(seconds: float) -> str:
 def recite(length: int) -> str:
     """A long text."""
     return "la" * (length // 2)
+
+
+@office.tool()
+def picture() -> Image:
+    """A plan of the office."""
+    return Image(data=bytes(300), format="png")
 
 
 @office.tool()
@@ -89,7 +96,7 @@ def main(kind: str, port: int) -> None:
     if kind == "http":
         office.run("streamable-http", port=port)
     elif kind == "sse":
-        office.run("sse", port=port)
+        office.run("sse", port=port, sse_path="/events")
     else:
         office.run("stdio")
 

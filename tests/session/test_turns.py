@@ -6,7 +6,15 @@ import pytest
 
 from tests.session.rig import Rig, ticks
 from vivavoce.protocol.session_objects import SemanticVad, ServerVad
-from vivavoce.session.turns import HYSTERESIS, SEMANTIC_SILENCE_MS, Policy, Turn, TurnDetector
+from vivavoce.session.turns import (
+    HYSTERESIS,
+    PATIENCE,
+    SEMANTIC_SILENCE_MS,
+    Patience,
+    Policy,
+    Turn,
+    TurnDetector,
+)
 
 
 def detector(**vad: float) -> TurnDetector:
@@ -53,6 +61,33 @@ def test_the_turn_starts_where_the_first_voiced_window_does() -> None:
 def test_eagerness_is_a_silence_window(eagerness: str, silence_ms: int) -> None:
     policy = Policy.of(SemanticVad(eagerness=eagerness), 0)  # type: ignore[arg-type]
     assert policy.silence == ticks(silence_ms)
+
+
+@pytest.mark.parametrize(("eagerness", "patience"), PATIENCE.items())
+def test_a_judged_turn_waits_as_long_as_it_may_until_it_is_judged(eagerness: str, patience: Patience) -> None:
+    policy = Policy.of(SemanticVad(eagerness=eagerness), 0, judged=True)  # type: ignore[arg-type]
+    assert policy.silence == ticks(patience.longest_ms)
+    assert policy.soft_pause == ticks(200)
+    assert patience.silence(1.0) == ticks(patience.shortest_ms)
+    assert patience.silence(0.0) == ticks(patience.longest_ms)
+    waits = [patience.silence(p / 10) for p in range(11)]
+    assert waits == sorted(waits, reverse=True)
+
+
+def test_the_longest_waits_are_the_protocols() -> None:
+    assert {name: patience.longest_ms for name, patience in PATIENCE.items()} == {
+        "low": 8000,
+        "medium": 4000,
+        "high": 2000,
+        "auto": 4000,
+    }
+
+
+def test_what_is_over_cannot_be_given_up() -> None:
+    ears = detector()
+    assert ears.give_up() is None
+    ears.judge(ticks(20), 1.0)
+    assert ears.give_up() is Turn.STOPPED
 
 
 def test_wall_time_does_not_matter() -> None:

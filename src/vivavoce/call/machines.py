@@ -43,7 +43,7 @@ def machine_of(
 ) -> RealtimeSession | TranscriptionSession:
     """The machine for a session that begins like this; `setup` is what somebody chose of it (a stored prompt does not change that)."""
     if isinstance(opening, TranscriptionSessionObject):
-        return TranscriptionSession(opening, new_id, options, now_ms)
+        return TranscriptionSession(opening, new_id, options, now_ms, engine_judges=capabilities.judges_turns)
     return RealtimeSession(
         opening,
         new_id,
@@ -51,5 +51,6 @@ def machine_of(
         now_ms,
         engine_speaks=capabilities.speaks,
         engine_prepares=capabilities.prepares,
+        engine_judges=capabilities.judges_turns,
         setup=setup,
     )

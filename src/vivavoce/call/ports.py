@@ -19,11 +19,13 @@ class Capabilities:
 
     speaks: it sends audio with its transcript, so the session neither cuts clauses nor asks for `Speak`.
     prepares: it understands `Prepare` (speculation at a soft pause).
+    judges_turns: it answers `JudgeTurn`, so that `semantic_vad` can go by what was said.
     voiced: its own voice activity model takes its voice for speech, so that it can be asked to hear itself.
     """
 
     speaks: bool = False
     prepares: bool = False
+    judges_turns: bool = False
     voiced: bool = True
 
 
@@ -142,6 +144,29 @@ class Transcriber(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class SaidSoFar:
+    """A turn up to a pause: the best reading of it, and its sound (the last 8 s, for a stage that `hears`, otherwise empty)."""
+
+    text: str
+    language: str = "en"
+    sound: tuple[Frame, ...] = ()
+
+
+class EndOfTurn(Protocol):
+    """How complete a turn is, by its words or by its sound; shared by all calls.
+
+    hears: it wants the sound. An acoustic end-of-turn model sets this, and its answer may take as long as the shortest pause that
+    could end a turn (some 200 ms).
+    """
+
+    name: str
+    hears: bool
+
+    async def completeness(self, said: SaidSoFar) -> float:
+        """The probability (0..1) that the caller has said all they want to say. Policy is not its concern: it waits for nothing."""
+
+
+@dataclass(frozen=True, slots=True)
 class ModelText:
     """More text of the answer."""
 
@@ -251,6 +276,7 @@ class Stages:
     llm: LanguageModel
     tts: Synthesizer
     keywords: tuple[str, ...] = ()
+    end_of_turn: EndOfTurn | None = None
 
 
 # --- transport ----------------------------------------------------------------------------------------------------------

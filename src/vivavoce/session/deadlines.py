@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-Name = Literal["lead", "filler", "expiry", "expiry_near", "return"]
+Name = Literal["lead", "filler", "expiry", "expiry_near", "return", "turn", "idle"]
 
 
 class Deadlines:

@@ -18,12 +18,13 @@ from vivavoce.protocol.items import InputAudio, MessageItem
 from vivavoce.protocol.session_objects import AudioInputConfig, ServerVad
 from vivavoce.session.clock import TurnClock
 from vivavoce.session.conversation import Conversation
-from vivavoce.session.effects import Forget, Hear, Listen, Transcribe
+from vivavoce.session.deadlines import Deadlines
+from vivavoce.session.effects import Forget, Hear, JudgeTurn, Listen, Transcribe
 from vivavoce.session.input_buffer import MINIMUM_COMMIT_MS, InputBuffer
 from vivavoce.session.item_audio import ItemAudio
 from vivavoce.session.options import SessionOptions
 from vivavoce.session.outbox import Outbox
-from vivavoce.session.signals import SpeechProbability
+from vivavoce.session.signals import SpeechProbability, TurnCompleteness
 from vivavoce.session.turns import Policy, Turn, TurnDetector
 
 MANUAL = ServerVad()
@@ -50,10 +51,20 @@ class TurnStep:
 
 
 class Ear:
-    """Hears audio, finds turns in it, and makes items of them (protocol reference 4.3, 4.4)."""
+    """Hears audio, finds turns in it, and makes items of them (protocol reference 4.3, 4.4).
+
+    engine_judges: the engine says how complete a turn sounds, which `semantic_vad` goes by.
+    """
 
     def __init__(
-        self, outbox: Outbox, conversation: Conversation, item_audio: ItemAudio, options: SessionOptions
+        self,
+        outbox: Outbox,
+        conversation: Conversation,
+        item_audio: ItemAudio,
+        deadlines: Deadlines,
+        options: SessionOptions,
+        *,
+        engine_judges: bool = False,
     ) -> None:
         self.config = AudioInputConfig()
         self.input = InputBuffer(options.item_audio_s)
@@ -64,6 +75,8 @@ class Ear:
         self._outbox = outbox
         self._conversation = conversation
         self._item_audio = item_audio
+        self._deadlines = deadlines
+        self._engine_judges = engine_judges
         self._soft_pause_ms = options.soft_pause_ms
 
     def follow(self, config: AudioInputConfig) -> None:
@@ -72,7 +85,9 @@ class Ear:
             # Speech that began unannounced cannot end with an announcement: whoever still speaks begins anew.
             self.forget()
         self.config = config
-        self.turns.policy = Policy.of(config.turn_detection or MANUAL, self._soft_pause_ms)
+        self.turns.policy = Policy.of(
+            config.turn_detection or MANUAL, self._soft_pause_ms, judged=self._engine_judges
+        )
 
     # --- audio ----------------------------------------------------------------------------------------------------------
 
@@ -105,10 +120,53 @@ class Ear:
         if turn is Turn.STARTED:
             return self._begin()
         assert self.heard is not None
-        step = TurnStep(turn, self.heard.item_id)
+        return self._go_on(turn, self.heard, signal.at, now_ms)
+
+    def completeness(self, signal: TurnCompleteness) -> None:
+        """How complete the turn sounds; of use only while the pause lasts that it was asked for."""
+        if self.turns.state == "pausing" and signal.at == self.turns.voiced_until:
+            self.turns.completeness = signal.p
+
+    def waited_long_enough(self, now_ms: int) -> TurnStep | None:
+        """The longest wait of a semantic turn is over, by the clock: the client may have stopped sending."""
+        turn, heard = self.turns.give_up(), self.heard
+        if turn is None or heard is None or self.config.turn_detection is None:
+            return None
+        return self._go_on(turn, heard, self.input.position, now_ms)
+
+    def time_out(self, waited_ms: int, now_ms: int) -> str | None:
+        """Nobody has said anything since the last answer was heard (protocol reference 4.12): that silence becomes an item.
+
+        Returns its id, or None when somebody is speaking after all.
+        """
+        if self.heard is not None:
+            return None
+        item_id = self._outbox.new_id("item")
+        # What was sent while the answer was still being heard is not part of the wait.
+        start = max(self.input.open_from, self.input.position - ms_to_ticks(waited_ms))
+        self._outbox.send(
+            se.InputAudioBufferTimeoutTriggered,
+            audio_start_ms=ticks_to_ms(start),
+            audio_end_ms=ticks_to_ms(self.input.position),
+            item_id=item_id,
+        )
+        self.clock = TurnClock()
+        self.clock.mark("vad_stop", now_ms)
+        self._commit(item_id, start, timed_out=True)
+        return item_id
+
+    def _go_on(self, turn: Turn, heard: Heard, at: int, now_ms: int) -> TurnStep:
+        patience = self.turns.policy.patience
         if turn is Turn.STOPPED:
-            self._end(self.heard, signal.at, now_ms)
-        return step
+            self._deadlines.clear("turn")
+            self._end(heard, at, now_ms)
+        elif turn is Turn.RESUMED:
+            self._deadlines.clear("turn")
+        elif patience is not None:
+            silence_ms = (at - self.turns.voiced_until) // TICKS_PER_MS
+            self._deadlines.set("turn", now_ms + patience.longest_ms - silence_ms)
+            self._outbox.put(JudgeTurn(heard.item_id, self.turns.voiced_until))
+        return TurnStep(turn, heard.item_id)
 
     def _begin(self) -> TurnStep:
         start = max(self.input.open_from, self.turns.started_at - self.turns.policy.prefix)
@@ -140,7 +198,7 @@ class Ear:
 
     def commit(self, now_ms: int) -> str:
         """The client ends the turn: everything since the last item is one. Returns its id; to be checked before."""
-        self.turns.reset()
+        self._reset_turn()
         item_id = self.heard.item_id if self.heard else self._outbox.new_id("item")
         speaking = self.heard is not None and self.config.turn_detection is not None
         start = self.heard.start if self.heard and speaking else self.input.open_from
@@ -157,12 +215,16 @@ class Ear:
 
     def forget(self) -> None:
         """Whatever is being said is not going to be an item."""
-        self.turns.reset()
+        self._reset_turn()
         if self.heard is not None:
             self._outbox.put(Forget(self.heard.item_id))
             self.heard = None
 
-    def _commit(self, item_id: str, start: int) -> None:
+    def _reset_turn(self) -> None:
+        self.turns.reset()
+        self._deadlines.clear("turn")
+
+    def _commit(self, item_id: str, start: int, *, timed_out: bool = False) -> None:
         """The audio from `start` on becomes a user's item."""
         self.heard = None
         frames = self.input.commit(start)
@@ -171,4 +233,4 @@ class Ear:
         previous = self._conversation.insert(item)
         self._outbox.send(se.InputAudioBufferCommitted, previous_item_id=previous, item_id=item_id)
         self._outbox.announce(item, previous)
-        self._outbox.put(Transcribe(item_id, frames))
+        self._outbox.put(Transcribe(item_id, frames, timed_out))

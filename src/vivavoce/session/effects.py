@@ -75,10 +75,21 @@ class Forget(msgspec.Struct, frozen=True, gc=False):
 
 
 class Transcribe(msgspec.Struct, frozen=True, gc=False):
-    """This audio is now an item: say what was heard in it. Exactly one TranscriptFinished or TranscriptFailed answers."""
+    """This audio is now an item: say what was heard in it. Exactly one TranscriptFinished or TranscriptFailed answers.
+
+    timed_out: nobody has spoken in it; the caller let the time run out, and whoever answers the item asks after them.
+    """
 
     item_id: str
     audio: tuple[Frame, ...]
+    timed_out: bool = False
+
+
+class JudgeTurn(msgspec.Struct, frozen=True, gc=False):
+    """The caller pauses at media position `at` (ticks): say by TurnCompleteness how complete their turn sounds so far."""
+
+    item_id: str
+    at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +110,8 @@ class Request:
     voice: str
     speed: float
     rate_hz: int
-
     effort: str | None = None
+
 
 class Generate(msgspec.Struct, frozen=True, gc=False):
     """Answer. Signals that belong to it carry `generation`."""
@@ -160,6 +171,7 @@ Effect = (
     | Listen
     | Forget
     | Transcribe
+    | JudgeTurn
     | Generate
     | Prepare
     | Speak
@@ -168,4 +180,6 @@ Effect = (
     | Warn
     | McpEffect
 )
-EngineEffect = Configure | Listen | Forget | Transcribe | Generate | Prepare | Speak | Cancel | McpEffect
+EngineEffect = (
+    Configure | Listen | Forget | Transcribe | JudgeTurn | Generate | Prepare | Speak | Cancel | McpEffect
+)

@@ -17,6 +17,7 @@ from vivavoce.protocol.session_objects import (
     Preambles,
     ResponseAudio,
     ResponseAudioOutput,
+    ServerVad,
     SessionObject,
 )
 from vivavoce.protocol.sessions import ResponseConfig, override_response
@@ -362,6 +363,7 @@ class Floor:
         if self.active is answer:
             self.active = None
             self._arm_filler(session, ending, now_ms)
+            self._arm_idle(session, now_ms)
             # Whoever cuts in has something to say; what was decided meanwhile follows when that is answered.
             if ending == "cancel" or not self.follow_decisions(session, now_ms):
                 self._run_kept(session, now_ms)
@@ -397,6 +399,13 @@ class Floor:
         if wanted is None or out_of_band or self._engine_speaks or not answer.request.speaks:
             return None
         return self._words.next(wanted) if answer.silent_so_far else None
+
+    def _arm_idle(self, session: SessionObject, now_ms: int) -> None:
+        """The wait for a caller who says nothing begins when the answer was heard (protocol reference 4.12)."""
+        detection = session.audio.input.turn_detection
+        if isinstance(detection, ServerVad) and detection.idle_timeout_ms is not None:
+            heard_in_ms = self._playback.lead_ms(now_ms)
+            self._deadlines.set("idle", now_ms + heard_in_ms + detection.idle_timeout_ms)
 
     def _arm_filler(self, session: SessionObject, ending: Ending, now_ms: int) -> None:
         wanted: Preambles | str | None = wanted_preambles(session.vivavoce)
@@ -446,6 +455,7 @@ class Floor:
         if response.in_conversation:
             self.active, self.unseen_output = answer, False
             self._deadlines.clear("filler")
+            self._deadlines.clear("idle")
         answer.adopt(response, now_ms)
 
     def _close(self, answer: Answer, *, tell_engine: bool = True) -> None:

@@ -27,13 +27,13 @@ from vivavoce.protocol import server_events as se
 from vivavoce.protocol.client_events import ClientEvent
 from vivavoce.protocol.errors import ClientError
 from vivavoce.protocol.items import FunctionCallOutputItem, McpApprovalResponseItem, MessageItem
-from vivavoce.protocol.session_objects import SessionObject
+from vivavoce.protocol.session_objects import ServerVad, SessionObject
 from vivavoce.protocol.sessions import override_response
 from vivavoce.session.client_items import ClientItems
 from vivavoce.session.connections import Connections
 from vivavoce.session.conversation import Conversation, spoken_part
 from vivavoce.session.deadlines import Deadlines
-from vivavoce.session.ear import Ear
+from vivavoce.session.ear import Ear, TurnStep
 from vivavoce.session.effects import Configure, Effect
 from vivavoce.session.floor import Floor
 from vivavoce.session.item_audio import ItemAudio
@@ -50,6 +50,7 @@ from vivavoce.session.signals import (
     TranscriptFailed,
     TranscriptFinished,
     TranscriptPartial,
+    TurnCompleteness,
 )
 from vivavoce.session.tool_calls import ListingFailed, ToolAnswered, ToolFailed, ToolsListed
 from vivavoce.session.transcripts import Transcripts
@@ -70,6 +71,7 @@ class RealtimeSession:
         *,
         engine_speaks: bool = False,
         engine_prepares: bool = False,
+        engine_judges: bool = False,
         setup: dict[str, Any] | None = None,
     ) -> None:
         self.configuration = Configuration(opening, options.find_prompt, setup)
@@ -82,7 +84,14 @@ class RealtimeSession:
         self._outbox = Outbox(new_id)
         self._prepares = engine_prepares and options.soft_pause_ms > 0
         self.connections = Connections(self._outbox, self.deadlines, options.max_duration_s, now_ms)
-        self.ear = Ear(self._outbox, self.conversation, self.item_audio, options)
+        self.ear = Ear(
+            self._outbox,
+            self.conversation,
+            self.item_audio,
+            self.deadlines,
+            options,
+            engine_judges=engine_judges,
+        )
         self.items = ClientItems(self._outbox, self.conversation, self.item_audio, options)
         self.transcripts = Transcripts(self._outbox, self.conversation, self.item_audio, options.count_text)
         ledger = Ledger(options.count_text, self.item_audio)
@@ -136,7 +145,9 @@ class RealtimeSession:
         """Apply what an engine says."""
         match signal:
             case SpeechProbability():
-                self._judge(signal, now_ms)
+                self._follow_turn(self.ear.judge(signal, now_ms), now_ms)
+            case TurnCompleteness():
+                self.ear.completeness(signal)
             case TranscriptPartial():
                 pass  # The realtime session tells a transcript once it is final; see docs/adr/0005.
             case TranscriptFinished():
@@ -161,6 +172,10 @@ class RealtimeSession:
                     self.floor.advance_all(self.config, now_ms)
                 case "filler":
                     self.floor.filler_due(self.config, now_ms)
+                case "turn":
+                    self._follow_turn(self.ear.waited_long_enough(now_ms), now_ms)
+                case "idle":
+                    self._nobody_speaks(now_ms)
                 case "expiry_near" | "return":
                     self.connections.due(name)
                 case "expiry":  # pragma: no branch
@@ -195,8 +210,7 @@ class RealtimeSession:
 
     # --- what the caller says -------------------------------------------------------------------------------------------
 
-    def _judge(self, signal: SpeechProbability, now_ms: int) -> None:
-        step = self.ear.judge(signal, now_ms)
+    def _follow_turn(self, step: TurnStep | None, now_ms: int) -> None:
         if step is None:
             return
         match step.turn:
@@ -213,9 +227,19 @@ class RealtimeSession:
     def _speech_started(self, now_ms: int) -> None:
         # Nobody is put off while they speak; what they say is answered, and then the wait begins anew.
         self.deadlines.clear("filler")
+        self.deadlines.clear("idle")
         detection = self.config.audio.input.turn_detection
         if detection is not None and detection.interrupt_response:
             self.floor.interrupt(self.config, "turn_detected", now_ms)
+
+    def _nobody_speaks(self, now_ms: int) -> None:
+        """The idle timeout (protocol reference 4.12): the silence is a turn like any other, and is answered."""
+        detection = self.config.audio.input.turn_detection
+        if not isinstance(detection, ServerVad) or detection.idle_timeout_ms is None:
+            return  # Switched off while it was running.
+        item_id = self.ear.time_out(detection.idle_timeout_ms, now_ms)
+        if item_id is not None and self.floor.active is None:
+            self._answer_turn(item_id, now_ms)
 
     def _may_prepare(self) -> bool:
         detection = self.config.audio.input.turn_detection

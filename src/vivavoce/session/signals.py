@@ -33,6 +33,14 @@ class TranscriptPartial(msgspec.Struct, frozen=True, gc=False):
     text: str
 
 
+class TurnCompleteness(msgspec.Struct, frozen=True, gc=False):
+    """How probable it is (0..1) that the caller who paused at media position `at` (ticks) has said all they want to say."""
+
+    item_id: str
+    at: int
+    p: float
+
+
 class TranscriptFinished(msgspec.Struct, frozen=True, gc=False):
     """The final transcript of an item's audio. Empty when nothing was recognised."""
 
@@ -113,6 +121,7 @@ class EngineFailed(msgspec.Struct, frozen=True, gc=False):
 Signal = (
     SpeechProbability
     | TranscriptPartial
+    | TurnCompleteness
     | TranscriptFinished
     | TranscriptFailed
     | Prepared

@@ -33,6 +33,7 @@ from vivavoce.session.signals import (
     TranscriptFailed,
     TranscriptFinished,
     TranscriptPartial,
+    TurnCompleteness,
 )
 from vivavoce.session.transcripts import Transcripts
 
@@ -41,7 +42,13 @@ class TranscriptionSession:
     """A session of type "transcription", driven by the same verbs as a conversation."""
 
     def __init__(
-        self, opening: TranscriptionSessionObject, new_id: NewId, options: SessionOptions, now_ms: int
+        self,
+        opening: TranscriptionSessionObject,
+        new_id: NewId,
+        options: SessionOptions,
+        now_ms: int,
+        *,
+        engine_judges: bool = False,
     ) -> None:
         self.config = opening
         self.options = options
@@ -50,7 +57,14 @@ class TranscriptionSession:
         self._outbox = Outbox(new_id)
         self.connections = Connections(self._outbox, self.deadlines, options.max_duration_s, now_ms)
         item_audio = ItemAudio(options.item_audio_s, options.call_audio_bytes)
-        self.ear = Ear(self._outbox, self.conversation, item_audio, options)
+        self.ear = Ear(
+            self._outbox,
+            self.conversation,
+            item_audio,
+            self.deadlines,
+            options,
+            engine_judges=engine_judges,
+        )
         self.items = ClientItems(self._outbox, self.conversation, item_audio, options)
         self.transcripts = Transcripts(self._outbox, self.conversation, item_audio, options.count_text)
         self._follow_config()
@@ -95,6 +109,8 @@ class TranscriptionSession:
         match signal:
             case SpeechProbability():
                 self.ear.judge(signal, now_ms)
+            case TurnCompleteness():
+                self.ear.completeness(signal)
             case TranscriptPartial():
                 self._partial(signal)
             case TranscriptFinished():
@@ -105,10 +121,13 @@ class TranscriptionSession:
     def tick(self, now_ms: int) -> None:
         """Time has passed: run whatever is due."""
         for name in self.deadlines.due(now_ms):
-            if name in ("expiry_near", "return"):
-                self.connections.due(name)
-            elif name == "expiry":  # pragma: no branch
-                self.connections.expire(self.options.max_duration_s)
+            match name:
+                case "turn":
+                    self.ear.waited_long_enough(now_ms)
+                case "expiry_near" | "return":
+                    self.connections.due(name)
+                case "expiry":  # pragma: no branch
+                    self.connections.expire(self.options.max_duration_s)
 
     def next_deadline(self) -> int | None:
         """When `tick` is wanted next, in milliseconds."""

@@ -33,7 +33,35 @@ HYSTERESIS = 0.15
 """Speech goes on until the probability falls this far below the threshold, so that a wavering voice is not cut."""
 
 SEMANTIC_SILENCE_MS = {"low": 1600, "medium": 800, "high": 500, "auto": 800}
-"""Without a model of completeness, eagerness is a silence window (docs/adr/0003)."""
+"""Where an engine cannot judge whether a turn is complete, eagerness is a silence window (docs/adr/0018)."""
+
+JUDGED_AFTER_MS = 200
+"""The pause after which the engine is asked, where no other soft pause is set: most pauses between words are shorter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long silence may last before the turn is over: from a complete turn's to the longest wait, both in milliseconds."""
+
+    shortest_ms: int
+    longest_ms: int
+
+    def silence(self, completeness: float) -> int:
+        """Ticks of silence that end a turn that is complete with this probability (0..1).
+
+        The square keeps the wait near its shortest while a turn is probably complete: half a chance costs a quarter of the range.
+        """
+        doubt = (1.0 - completeness) ** 2
+        return ms_to_ticks(self.shortest_ms + int((self.longest_ms - self.shortest_ms) * doubt))
+
+
+PATIENCE = {
+    "low": Patience(600, 8000),
+    "medium": Patience(400, 4000),
+    "high": Patience(250, 2000),
+    "auto": Patience(400, 4000),
+}
+"""By eagerness; the longest waits are the protocol's (protocol reference 3.3)."""
 
 
 class Turn(Enum):
@@ -53,19 +81,28 @@ class Policy:
     prefix: int
     silence: int
     soft_pause: int
+    patience: Patience | None = None
 
     @staticmethod
-    def of(detection: ServerVad | SemanticVad, soft_pause_ms: int) -> Policy:
-        """Read the wire object; a soft pause is only of use when it is shorter than the silence that ends the turn."""
+    def of(detection: ServerVad | SemanticVad, soft_pause_ms: int, *, judged: bool = False) -> Policy:
+        """Read the wire object; a soft pause is only of use when it is shorter than the silence that ends the turn.
+
+        judged: the engine says how complete a turn sounds. Until it has said so, a semantic turn waits as long as it may.
+        """
         if isinstance(detection, ServerVad):
-            threshold, prefix_ms, silence_ms = (
+            threshold, prefix, silence = (
                 detection.threshold,
-                detection.prefix_padding_ms,
-                detection.silence_duration_ms,
+                ms_to_ticks(detection.prefix_padding_ms),
+                ms_to_ticks(detection.silence_duration_ms),
             )
-        else:
-            threshold, prefix_ms, silence_ms = 0.5, 300, SEMANTIC_SILENCE_MS[detection.eagerness]
-        return Policy(threshold, ms_to_ticks(prefix_ms), ms_to_ticks(silence_ms), ms_to_ticks(soft_pause_ms))
+            return Policy(threshold, prefix, silence, ms_to_ticks(soft_pause_ms))
+        prefix = ms_to_ticks(300)
+        if not judged:
+            silence = ms_to_ticks(SEMANTIC_SILENCE_MS[detection.eagerness])
+            return Policy(0.5, prefix, silence, ms_to_ticks(soft_pause_ms))
+        patience = PATIENCE[detection.eagerness]
+        soft_pause = ms_to_ticks(soft_pause_ms or JUDGED_AFTER_MS)
+        return Policy(0.5, prefix, ms_to_ticks(patience.longest_ms), soft_pause, patience)
 
 
 class TurnDetector:
@@ -78,6 +115,8 @@ class TurnDetector:
         """Media position of the first voice of the turn, before padding."""
         self.voiced_until = 0
         """Media position behind the last voice."""
+        self.completeness: float | None = None
+        """How complete the turn sounded at the pause that lasts; None until the engine has said so."""
         self._judged = 0
 
     def judge(self, at: int, p: float) -> Turn | None:
@@ -89,11 +128,15 @@ class TurnDetector:
         if self.state == "quiet":
             return None
         silence = at - self.voiced_until
-        if silence >= self.policy.silence:
+        if silence >= self._enough_silence():
             return self._step("silence")
         if self.state == "speaking" and silence >= self.policy.soft_pause:
             return self._step("pause")
         return None
+
+    def give_up(self) -> Turn | None:
+        """The longest wait is over, whether or not audio still comes."""
+        return self._step("silence") if self.state != "quiet" else None
 
     def reset(self) -> None:
         """The buffer was cleared or committed by hand: whatever was being said is over."""
@@ -103,7 +146,14 @@ class TurnDetector:
         if self.state == "quiet":
             self.started_at = window_start
         self.voiced_until = at
+        self.completeness = None
         return self._step("voice")
+
+    def _enough_silence(self) -> int:
+        patience = self.policy.patience
+        if patience is None or self.completeness is None:
+            return self.policy.silence
+        return patience.silence(self.completeness)
 
     def _step(self, event: Input) -> Turn | None:
         before, self.state = self.state, TRANSITIONS[self.state, event]

@@ -67,6 +67,7 @@ class Behaviour:
     line: int
     engines: tuple[EngineKind, ...]
     prepares: bool
+    judges: bool
     options: SessionOptions
     session: dict[str, Any]
     steps: list[Step]
@@ -143,6 +144,7 @@ def _behaviour(
         "engine": ENGINES["both"],
         "transport": "socket",
         "prepares": False,
+        "judges": False,
         "session": {},
     }
     for key, value in headers.items():
@@ -159,6 +161,7 @@ def _behaviour(
         number,
         chosen["engine"],
         chosen["prepares"],
+        chosen["judges"],
         SessionOptions(**options),
         chosen["session"],
         steps,
@@ -188,7 +191,13 @@ def _yes_or_no(value: Line) -> bool:
     return _one_of(value, ["yes", "no"]) == "yes"
 
 
-_HEADERS = {"engine": _engine, "transport": _transport, "session": _session, "prepares": _yes_or_no}
+_HEADERS = {
+    "engine": _engine,
+    "transport": _transport,
+    "session": _session,
+    "prepares": _yes_or_no,
+    "judges": _yes_or_no,
+}
 
 
 def _one_of(value: Line, allowed: list[str]) -> str:

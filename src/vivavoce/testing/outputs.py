@@ -31,6 +31,7 @@ from vivavoce.session.effects import (
     Generate,
     Hangup,
     Hear,
+    JudgeTurn,
     Listen,
     Play,
     Prepare,
@@ -150,8 +151,11 @@ class Recorder:
                 self._add("engine listen", at_ms, item_id=item_id, lead_ms=_length_ms(lead))
             case Forget(item_id):
                 self._add("engine forget", at_ms, item_id=item_id)
-            case Transcribe(item_id, audio):
-                self._add("engine transcribe", at_ms, item_id=item_id, ms=_length_ms(audio))
+            case Transcribe(item_id, audio, timed_out):
+                length_ms = _length_ms(audio)
+                self._add("engine transcribe", at_ms, item_id=item_id, ms=length_ms, timed_out=timed_out)
+            case JudgeTurn(item_id):
+                self._add("engine judge", at_ms, item_id=item_id)
             case Generate(generation, response_id, request):
                 self._add(
                     "engine generate",

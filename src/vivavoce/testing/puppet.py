@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from vivavoce.audio.clip import TICKS_PER_MS, Clip, Frame
 from vivavoce.audio.frames import split
 from vivavoce.call.ports import Capabilities, EngineCall, EngineNames
-from vivavoce.session.effects import EngineEffect, Generate, Prepare, Speak, Transcribe
+from vivavoce.session.effects import EngineEffect, Generate, JudgeTurn, Prepare, Speak, Transcribe
 from vivavoce.session.signals import AudioOut, Mark, Signal, SpeechProbability
 from vivavoce.session.tool_calls import CallTool, ListTools
 
@@ -36,6 +36,8 @@ class PuppetCall:
         self.tasks: list[Task] = []
         self.unheard: list[str] = []
         """Items whose transcript is asked for, oldest first."""
+        self.pauses: list[JudgeTurn] = []
+        """Pauses that were to be judged, oldest first."""
         self.listings: list[str] = []
         """Servers whose tools are asked for, oldest first."""
         self.calls: list[str] = []
@@ -60,6 +62,8 @@ class PuppetCall:
                 self.calls.append(effect.call)
             case Transcribe(item_id):
                 self.unheard.append(item_id)
+            case JudgeTurn():
+                self.pauses.append(effect)
             case Generate(generation, _, request) | Prepare(generation, _, request):
                 self.tasks.append(Task(generation, request.rate_hz))
             case Speak(generation, clause, _, _, _, rate_hz):

@@ -17,6 +17,7 @@ from vivavoce.session.signals import (
     TranscriptFailed,
     TranscriptFinished,
     TranscriptPartial,
+    TurnCompleteness,
 )
 from vivavoce.testing.attachments import Listening
 from vivavoce.testing.puppet import PuppetCall, Task
@@ -100,6 +101,10 @@ class EngineLines:
         stage, _, which = actor.partition("@")
         words = split_words(what)
         first = words.plain[0] if words.plain else ""
+        if stage == "eot":
+            pause = self._puppet.pauses[int(which) - 1 if which else -1]
+            self._puppet.emit(TurnCompleteness(pause.item_id, pause.at, float(first)))
+            return
         if stage == "stt":
             self._stt(str(first), words, which)
             return

@@ -128,7 +128,7 @@ class Stage:
         actor, _, what = step.words.partition(" ")
         if actor == "caller":
             self._caller(what)
-        elif actor in ("stt", "llm", "tts") or actor.partition("@")[0] in ("stt", "llm", "tts"):
+        elif actor.partition("@")[0] in ("stt", "eot", "llm", "tts"):
             self._engine.say(actor, what)
         elif actor.partition("@")[0] == "mcp":
             self._servers.say(actor, what)
@@ -164,7 +164,9 @@ class Stage:
 
     async def _open(self) -> tuple[Call, PuppetCall]:
         behaviour, ids = self.behaviour, IdSource(self.behaviour.name)
-        can = Capabilities(speaks=self.kind == "speaks", prepares=behaviour.prepares)
+        can = Capabilities(
+            speaks=self.kind == "speaks", prepares=behaviour.prepares, judges_turns=behaviour.judges
+        )
         machine = machine_of(opening(behaviour, ids), ids.new, behaviour.options, 0, can)
         puppets: list[PuppetCall] = []
 

@@ -11,6 +11,7 @@ import pytest
 
 from vivavoce.audio.clip import Clip, Frame
 from vivavoce.call.ports import (
+    EndOfTurn,
     Hints,
     ModelChunk,
     ModelStop,
@@ -18,13 +19,26 @@ from vivavoce.call.ports import (
     ModelToolCall,
     ModelUsage,
     Prompt,
+    SaidSoFar,
     Speech,
     Spoken,
+    Stages,
 )
 from vivavoce.engines.cascade.call import CascadeCall
+from vivavoce.engines.cascade.messages import SILENT_CALLER
 from vivavoce.protocol.errors import EngineError
 from vivavoce.protocol.items import InputAudio, InputText, MessageItem
-from vivavoce.session.effects import Cancel, Forget, Generate, Listen, Prepare, Request, Speak, Transcribe
+from vivavoce.session.effects import (
+    Cancel,
+    Forget,
+    Generate,
+    JudgeTurn,
+    Listen,
+    Prepare,
+    Request,
+    Speak,
+    Transcribe,
+)
 from vivavoce.session.signals import (
     AudioOut,
     ClauseSpoken,
@@ -37,6 +51,8 @@ from vivavoce.session.signals import (
     ToolCall,
     TranscriptFailed,
     TranscriptFinished,
+    TranscriptPartial,
+    TurnCompleteness,
 )
 
 SOUND = Clip(bytes(960), 24_000)
@@ -56,6 +72,7 @@ class FixedVad:
 class FakeUtterance:
     words: str
     fails: bool = False
+    on_partial: Callable[[str], None] = print
     fed: int = 0
     cancelled: bool = False
 
@@ -63,6 +80,8 @@ class FakeUtterance:
         self.fed += clip.samples
 
     async def peek(self) -> str:
+        if self.fails:
+            raise EngineError("stt", "no recogniser was free", retryable=True)
         return self.words
 
     async def finish(self) -> str:
@@ -85,7 +104,7 @@ class FakeListener:
         self.hints.append(hints)
 
     def begin(self, on_partial: Callable[[str], None]) -> FakeUtterance:
-        self.begun.append(FakeUtterance(self.words, self.fails))
+        self.begun.append(FakeUtterance(self.words, self.fails, on_partial))
         return self.begun[-1]
 
     def close(self) -> None: ...
@@ -130,6 +149,42 @@ class FakeVoice:
 
 
 @dataclass
+class FakeVadModel:
+    p: float
+    name: str = "fake"
+
+    def open(self) -> FixedVad:
+        return FixedVad(self.p)
+
+
+@dataclass
+class FakeTranscriber:
+    listener: FakeListener
+    name: str = "fake"
+    languages: tuple[str, ...] = ()
+
+    async def start(self) -> None: ...
+
+    def open(self) -> FakeListener:
+        return self.listener
+
+    async def close(self) -> None: ...
+
+
+@dataclass
+class FakeEndOfTurn:
+    """Keeps what it is asked about."""
+
+    hears: bool = False
+    name: str = "fake"
+    asked: list[SaidSoFar] = field(default_factory=list)
+
+    async def completeness(self, said: SaidSoFar) -> float:
+        self.asked.append(said)
+        return 0.25
+
+
+@dataclass
 class Bench:
     """A call on the bench: its fakes, and what it said."""
 
@@ -138,11 +193,12 @@ class Bench:
     voice: FakeVoice = field(default_factory=FakeVoice)
     said: list[Signal] = field(default_factory=list)
     speech: float = 1.0
+    end_of_turn: EndOfTurn | None = None
 
     def __post_init__(self) -> None:
-        self.call = CascadeCall(
-            lambda: FixedVad(self.speech), self.listener, self.model, self.voice, (), self.said.append
-        )
+        vad, stt = FakeVadModel(self.speech), FakeTranscriber(self.listener)
+        stages = Stages(vad, stt, self.model, self.voice, end_of_turn=self.end_of_turn)
+        self.call = CascadeCall(stages, self.said.append)
 
     async def settle(self) -> None:
         """Until nothing is left to do, a thread's work included."""
@@ -345,3 +401,65 @@ async def test_work_that_is_called_off_before_it_begins_leaves_nothing_behind(
     gc.collect()
     assert [str(warning.message) for warning in recwarn] == []
     assert bench.said == []
+
+
+# --- the end of a turn --------------------------------------------------------------------------------------------------
+
+
+async def test_readings_are_told_while_they_change() -> None:
+    bench = Bench()
+    bench.call.perform(Listen("item_1", ()))
+    bench.listener.begun[0].on_partial("where is")
+    assert bench.said == [TranscriptPartial("item_1", "where is")]
+
+
+@pytest.mark.parametrize(("hears", "frames"), [(False, 0), (True, 2)])
+async def test_a_pause_is_judged_by_what_was_said_so_far(hears: bool, frames: int) -> None:
+    judge = FakeEndOfTurn(hears)
+    bench = Bench(end_of_turn=judge)
+    bench.call.perform(Listen("item_1", (Frame(0, SOUND),)))
+    bench.call.hear(Frame(SOUND.ticks, SOUND))
+    bench.call.perform(JudgeTurn("item_1", 960))
+    await bench.settle()
+    assert [signal for signal in bench.said if isinstance(signal, TurnCompleteness)] == [
+        TurnCompleteness("item_1", 960, 0.25)
+    ]
+    (said,) = judge.asked
+    assert (said.text, said.language, len(said.sound)) == ("where is my order", "en", frames)
+
+
+async def test_an_acoustic_judge_hears_the_last_eight_seconds() -> None:
+    judge = FakeEndOfTurn(hears=True)
+    bench = Bench(end_of_turn=judge)
+    bench.call.perform(Listen("item_1", ()))
+    second = Clip(bytes(48_000), 24_000)
+    for n in range(12):
+        bench.call.hear(Frame(n * second.ticks, second))
+    bench.call.perform(JudgeTurn("item_1", 0))
+    await bench.settle()
+    assert sum(frame.clip.ticks for frame in judge.asked[0].sound) <= 9 * second.ticks
+
+
+@pytest.mark.parametrize("judge", [FakeEndOfTurn(), None], ids=["judge", "none"])
+async def test_only_what_is_being_said_is_judged(judge: EndOfTurn | None) -> None:
+    bench = Bench(end_of_turn=judge)
+    bench.call.perform(JudgeTurn("item_1", 0))
+    await bench.settle()
+    assert bench.said == []
+
+
+async def test_a_recogniser_that_fails_leaves_the_turn_unjudged() -> None:
+    bench = Bench(FakeListener(fails=True), end_of_turn=FakeEndOfTurn())
+    bench.call.perform(Listen("item_1", ()))
+    bench.call.perform(JudgeTurn("item_1", 0))
+    await bench.settle()
+    assert bench.said == []
+
+
+async def test_a_caller_who_lets_the_time_run_out_is_asked_after() -> None:
+    bench = Bench(FakeListener(words=""), FakeModel([ModelText("Are you still there?")]), speech=0.0)
+    bench.call.perform(Transcribe("item_1", (Frame(0, SOUND),), True))
+    bench.call.perform(Generate("gen_1", "resp_1", request(spoken("item_1"))))
+    await bench.settle()
+    assert bench.model.prompts[0].messages[-1] == {"role": "user", "content": SILENT_CALLER}
+    assert TextDelta("gen_1", "Are you still there?") in bench.said

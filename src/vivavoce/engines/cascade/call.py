@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from functools import partial
@@ -16,24 +17,23 @@ from typing import Any
 
 from msgspec import UNSET
 
-from vivavoce.audio.clip import Clip, Frame
+from vivavoce.audio.clip import Clip, Frame, ms_to_ticks
 from vivavoce.audio.frames import split
 from vivavoce.call.ports import (
     Hints,
-    LanguageModel,
-    Listener,
     ModelChunk,
     ModelStop,
     ModelText,
     ModelToolCall,
     ModelUsage,
+    SaidSoFar,
     Speech,
-    Synthesizer,
+    Stages,
     Utterance,
     VoiceActivity,
 )
 from vivavoce.engines.cascade.brain.quiet import command
-from vivavoce.engines.cascade.messages import function_tools, newest_words, prompt_of
+from vivavoce.engines.cascade.messages import SILENT_CALLER, function_tools, newest_words, prompt_of
 from vivavoce.protocol.errors import EngineError
 from vivavoce.protocol.items import InputAudio, MessageItem
 from vivavoce.protocol.session_objects import SessionObject, Transcription
@@ -43,6 +43,7 @@ from vivavoce.session.effects import (
     EngineEffect,
     Forget,
     Generate,
+    JudgeTurn,
     Listen,
     Prepare,
     Request,
@@ -62,10 +63,14 @@ from vivavoce.session.signals import (
     ToolCall,
     TranscriptFailed,
     TranscriptFinished,
+    TranscriptPartial,
+    TurnCompleteness,
 )
 
 log = logging.getLogger("vivavoce.cascade")
 
+JUDGED_SOUND = ms_to_ticks(8000)
+"""How much of a turn an acoustic end-of-turn model may hear."""
 SPEECH = 0.5
 """From this probability on a window counts as speech, as it does for turn detection by default."""
 
@@ -76,21 +81,10 @@ Work = Callable[[], Coroutine[Any, Any, None]]
 class CascadeCall:
     """Hears, understands, thinks and speaks for one call."""
 
-    def __init__(
-        self,
-        open_vad: Callable[[], VoiceActivity],
-        listener: Listener,
-        llm: LanguageModel,
-        tts: Synthesizer,
-        keywords: tuple[str, ...],
-        emit: Callable[[Signal], None],
-    ) -> None:
-        self._open_vad = open_vad
-        self._vad = open_vad()
-        self._listener = listener
-        self._llm = llm
-        self._tts = tts
-        self._keywords = keywords
+    def __init__(self, stages: Stages, emit: Callable[[Signal], None]) -> None:
+        self._stages = stages
+        self._vad = stages.vad.open()
+        self._listener = stages.stt.open()
         self._emit = emit
         self._hints = Hints()
         self._awaited: tuple[str, ...] = ()
@@ -98,11 +92,16 @@ class CascadeCall:
         self._open: tuple[str, Utterance] | None = None
         self._transcripts: dict[str, asyncio.Task[str]] = {}
         self._work: dict[str, set[asyncio.Task[None]]] = {}
+        self._timed_out: str | None = None
+        """The item in which the caller let the time run out, as long as it is the newest."""
+        self._sound: deque[Frame] = deque()
+        """What an acoustic end-of-turn model may hear again."""
 
     def hear(self, frame: Frame) -> Sequence[Signal]:
         """Judge a frame; while the caller speaks it also goes to the recogniser."""
         if self._open is not None:
             self._open[1].feed(frame.clip)
+            self._keep(frame)
         return [SpeechProbability(at, p) for at, p in self._vad.probabilities(frame)]
 
     def perform(self, effect: EngineEffect) -> None:
@@ -114,8 +113,11 @@ class CascadeCall:
                 self._listen(item_id, lead)
             case Forget(item_id):
                 self._forget(item_id)
-            case Transcribe(item_id, audio):
+            case Transcribe(item_id, audio, timed_out):
+                self._timed_out = item_id if timed_out else None
                 self._transcribe(item_id, audio)
+            case JudgeTurn(item_id, at):
+                self._start(item_id, "eot", partial(self._judge, item_id, at))
             case Generate(generation, _, request):
                 self._start(generation, "llm", partial(self._generate, generation, request, {}))
             case Prepare(generation, item_id, request):
@@ -147,7 +149,7 @@ class CascadeCall:
             wanted.language if isinstance(wanted, Transcription) and wanted.language is not UNSET else "en"
         )
         tools = tuple(tool["function"] for tool in function_tools(tuple(session.tools)))
-        hints = Hints(session.instructions, tools, (*self._keywords, *named, *self._awaited), language)
+        hints = Hints(session.instructions, tools, (*self._stages.keywords, *named, *self._awaited), language)
         if hints != self._hints:
             self._hints = hints
             self._listener.configure(hints)
@@ -155,10 +157,31 @@ class CascadeCall:
     def _listen(self, item_id: str, lead: tuple[Frame, ...]) -> None:
         if self._open is not None:
             self._open[1].cancel()
-        utterance = self._listener.begin(lambda text: None)
+        utterance = self._listener.begin(lambda text: self._emit(TranscriptPartial(item_id, text)))
+        self._sound.clear()
         for frame in lead:
             utterance.feed(frame.clip)
+            self._keep(frame)
         self._open = (item_id, utterance)
+
+    def _keep(self, frame: Frame) -> None:
+        if self._stages.end_of_turn is not None and self._stages.end_of_turn.hears:
+            self._sound.append(frame)
+            while self._sound[0].end < frame.end - JUDGED_SOUND:
+                self._sound.popleft()
+
+    async def _judge(self, item_id: str, at: int) -> None:
+        """How complete the turn sounds. A recogniser that fails says so when the item is transcribed; here it only says nothing."""
+        if self._stages.end_of_turn is None or self._open is None or self._open[0] != item_id:
+            return
+        try:
+            text = await self._open[1].peek()
+        except (EngineError, asyncio.CancelledError):
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise
+            return
+        said = SaidSoFar(text, self._hints.language, tuple(self._sound))
+        self._emit(TurnCompleteness(item_id, at, await self._stages.end_of_turn.completeness(said)))
 
     def _forget(self, item_id: str) -> None:
         if self._open is not None and self._open[0] == item_id:
@@ -181,7 +204,7 @@ class CascadeCall:
 
         Where there is no speech there are no words: a recogniser finds some in any noise.
         """
-        if not await asyncio.to_thread(holds_speech, self._open_vad(), audio):
+        if not await asyncio.to_thread(holds_speech, self._stages.vad.open(), audio):
             self._emit(TranscriptFinished(item_id, ""))
             return ""
         utterance = self._listener.begin(lambda text: None)
@@ -222,12 +245,15 @@ class CascadeCall:
 
     async def _generate(self, generation: str, request: Request, heard: dict[str, str]) -> None:
         heard = heard | await self._resolve(request, heard)
-        if newest_words(request.context, heard) == "":
+        if newest_words(request.context, heard) == "" and request.context[-1].id == self._timed_out:
+            heard = heard | {self._timed_out: SILENT_CALLER}
+            request = _unheard(request)
+        elif newest_words(request.context, heard) == "":
             # Nothing was recognised: a cough, a door. Silence is the right answer to it.
             self._emit(ResponseFinished(generation))
             return
         answer = _Answer(generation, self._emit)
-        chunks = self._llm.stream(prompt_of(request, heard))
+        chunks = self._stages.llm.stream(prompt_of(request, heard))
         try:
             async for chunk in chunks:
                 answer.take(chunk)
@@ -257,7 +283,7 @@ class CascadeCall:
 
     async def _speak(self, speak: Speak) -> None:
         speech = Speech(speak.text, speak.voice, speak.speed, speak.rate_hz, self._hints.language)
-        pieces = self._tts.speak(speech)
+        pieces = self._stages.tts.speak(speech)
         try:
             async for piece in pieces:
                 clip: Clip = piece.clip
@@ -302,6 +328,15 @@ def holds_speech(vad: VoiceActivity, audio: tuple[Frame, ...]) -> bool:
                 return True
             start += clip.ticks
     return False
+
+
+def _unheard(request: Request) -> Request:
+    """The newest item as one whose words are still to be named: its transcript, which is empty, would hide them."""
+    *before, newest = request.context
+    return replace(
+        request,
+        context=(*before, MessageItem(id=newest.id, role="user", content=[InputAudio(transcript=None)])),
+    )
 
 
 class _Answer:

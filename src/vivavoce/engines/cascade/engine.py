@@ -19,6 +19,7 @@ from vivavoce.call.ports import (
 )
 from vivavoce.call.settings import Settings, SettingsError, SttSettings, TtsSettings, VadSettings
 from vivavoce.engines.cascade.call import CascadeCall
+from vivavoce.engines.cascade.end_of_turn import SyntaxEndOfTurn
 from vivavoce.engines.cascade.seeing import sees_images
 from vivavoce.engines.cascade.vad import EnergyVoiceActivity, SileroModel
 from vivavoce.protocol.errors import EngineError
@@ -44,10 +45,9 @@ class EnergyModel:
 class CascadeEngine:
     """Answers calls through its stages; models and workers are shared by all of them."""
 
-    capabilities = Capabilities(speaks=False, prepares=True)
-
     def __init__(self, stages: Stages) -> None:
         self._stages = stages
+        self.capabilities = Capabilities(prepares=True, judges_turns=stages.end_of_turn is not None)
         self.names = EngineNames(
             engine="cascade",
             vad=stages.vad.name,
@@ -66,7 +66,7 @@ class CascadeEngine:
     def open(self, call_id: str, emit: Callable[[Signal], None]) -> EngineCall:
         """Join a call."""
         stages = self._stages
-        return CascadeCall(stages.vad.open, stages.stt.open(), stages.llm, stages.tts, stages.keywords, emit)
+        return CascadeCall(stages, emit)
 
     def stages(self) -> Stages:
         """The stages by themselves."""
@@ -94,6 +94,7 @@ def make_cascade(settings: Settings) -> CascadeEngine:
             llm=_language_model(settings),
             tts=open_synthesizer(_voices(settings.tts)),
             keywords=settings.stt.keywords,
+            end_of_turn=SyntaxEndOfTurn(),
         )
     )
 

@@ -27,6 +27,11 @@ from vivavoce.session.effects import Request
 STILL_RUNNING = "(still running, no result yet)"
 """Stands for the output of a call that has none yet: endpoints refuse a call without one."""
 
+SILENT_CALLER = (
+    "(The caller has said nothing for a while. Ask in one short sentence whether they are still there.)"
+)
+"""Stands for the words of a caller who let the idle timeout run out."""
+
 
 def prompt_of(request: Request, heard: Mapping[str, str]) -> Prompt:
     """The prompt for a request. `heard` has the words of audio items that the request only names."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from vivavoce.audio.clip import Frame
+from vivavoce.audio.clip import Frame, ms_to_ticks
 from vivavoce.call.ports import Capabilities, EngineCall, EngineNames, Stages, VoiceActivity
 from vivavoce.engines.cascade.vad import EnergyVoiceActivity, SileroModel
 from vivavoce.engines.scripted.script import Script, Step
@@ -26,7 +26,17 @@ from vivavoce.protocol.items import (
     McpCallItem,
     MessageItem,
 )
-from vivavoce.session.effects import Cancel, EngineEffect, Generate, Prepare, Request, Speak, Transcribe
+from vivavoce.session.effects import (
+    Cancel,
+    EngineEffect,
+    Generate,
+    JudgeTurn,
+    Listen,
+    Prepare,
+    Request,
+    Speak,
+    Transcribe,
+)
 from vivavoce.session.signals import (
     AudioOut,
     ClauseSpoken,
@@ -39,17 +49,22 @@ from vivavoce.session.signals import (
     TokenUsage,
     ToolCall,
     TranscriptFinished,
+    TranscriptPartial,
+    TurnCompleteness,
 )
+
+WORD = ms_to_ticks(300)
 
 
 @dataclass(frozen=True, slots=True)
 class ScriptedSettings:
     """Delays in milliseconds. `ms_per_char` is the length of the tone that stands for a character of speech.
 
-    `speaks` makes an engine that speaks by itself (audio with its transcript), as a relay or an end-to-end model does.
+    `completeness` (0 to 1) is what it says of every turn at a pause. `speaks` makes an engine that speaks by itself (audio with its transcript), as a relay or an end-to-end model does.
     """
 
     transcript: str = "hello there"
+    completeness: float = 1.0
     script: Script = field(default_factory=Script)
     stt_delay_ms: int = 0
     llm_delay_ms: int = 0
@@ -66,7 +81,10 @@ class ScriptedEngine:
     def __init__(self, settings: ScriptedSettings) -> None:
         self.settings = settings
         self.capabilities = Capabilities(
-            speaks=settings.speaks, prepares=settings.prepares, voiced=settings.voice_activity == "energy"
+            speaks=settings.speaks,
+            prepares=settings.prepares,
+            judges_turns=True,
+            voiced=settings.voice_activity == "energy",
         )
         self.names = EngineNames("scripted", "script", "constant transcript", "tone", settings.voice_activity)
         self._model: SileroModel | None = None
@@ -98,19 +116,36 @@ class ScriptedCall:
         self._settings = settings
         self._emit = emit
         self._vad = vad
+        self._speaking: tuple[str, int] | None = None
         self._timers: dict[str, list[asyncio.TimerHandle]] = {}
         self._loop = asyncio.get_running_loop()
 
     def hear(self, frame: Frame) -> Sequence[Signal]:
-        """Energy above the threshold is speech."""
-        return [SpeechProbability(at, p) for at, p in self._vad.probabilities(frame)]
+        """Energy above the threshold is speech, and a word of the transcript is said every 300 ms of it."""
+        judged: list[Signal] = [SpeechProbability(at, p) for at, p in self._vad.probabilities(frame)]
+        if self._speaking is not None:
+            judged += self._partial(*self._speaking, frame.clip.ticks)
+        return judged
+
+    def _partial(self, item_id: str, heard: int, more: int) -> list[Signal]:
+        self._speaking = item_id, heard + more
+        words, before = (heard + more) // WORD, heard // WORD
+        text = " ".join(self._settings.transcript.split()[:words])
+        return [TranscriptPartial(item_id, text)] if words > before and text else []
 
     def perform(self, effect: EngineEffect) -> None:
         """Follow the script."""
         settings = self._settings
         match effect:
-            case Transcribe(item_id):
-                said = TranscriptFinished(item_id, settings.transcript)
+            case Listen(item_id):
+                self._speaking = item_id, 0
+            case JudgeTurn(item_id, at):
+                self._emit(TurnCompleteness(item_id, at, settings.completeness))
+            case Transcribe(item_id, audio):
+                self._speaking = None
+                # Where there is no sound there are no words, here too.
+                words = settings.transcript if any(any(frame.clip.pcm) for frame in audio) else ""
+                said = TranscriptFinished(item_id, words)
                 self._later(item_id, settings.stt_delay_ms, [said])
             case Generate(generation, _, request):
                 self._later(generation, settings.llm_delay_ms, self._answer(generation, request))

@@ -10,10 +10,12 @@ import msgspec
 
 from vivavoce.call.ports import ModelChunk, ModelStop, ModelText, ModelToolCall, ModelUsage, Prompt
 from vivavoce.engines.cascade.brain.turn import Answer, decide
+from vivavoce.engines.cascade.messages import SILENT_CALLER
 from vivavoce.engines.cascade.seeing import has_images, without_images
 
 _PIECE = re.compile(r".{1,48}?(?:[,.;:!?](?=\s|$)\s*|$)|.{1,48}(?:\s+|$)|.{48}", re.S)
 _BYTES_PER_TOKEN = 4
+_STILL_THERE = "Are you still there?"
 _UNSEEN = "I am sorry, I cannot see images."
 
 
@@ -28,7 +30,8 @@ class Brain:
     async def stream(self, prompt: Prompt) -> AsyncGenerator[ModelChunk, None]:
         """Text a clause at a time, then calls, usage (UTF-8 bytes / 4, an estimate) and the reason it stopped."""
         prompt, unseen = _blind(prompt)
-        answer = decide(prompt)
+        silent = bool(prompt.messages) and prompt.messages[-1].get("content") == SILENT_CALLER
+        answer = Answer(_STILL_THERE) if silent else decide(prompt)
         if unseen:
             answer = Answer(f"{_UNSEEN} {answer.text}".strip(), answer.calls)
         text, cut = _within(answer.text, prompt.max_tokens)

@@ -1,0 +1,44 @@
+"""Servers as processes, on free ports of the loopback, ended with the tests."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+OFFICE = Path(__file__).with_name("office.py")
+STARTING_S = 60
+
+
+@contextlib.contextmanager
+def office(kind: str, port: int = 0) -> Iterator[int]:
+    """An office that serves `http` or `sse`; gives its port."""
+    if not port:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+    process = subprocess.Popen([sys.executable, str(OFFICE), kind, str(port)], stderr=subprocess.DEVNULL)
+    try:
+        give_up = time.monotonic() + STARTING_S
+        while True:
+            assert process.poll() is None and time.monotonic() < give_up, "the office did not start"
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+            time.sleep(0.05)
+        yield port
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="session")
+def http_port() -> Iterator[int]:
+    """An office over streamable HTTP, at /mcp."""
+    with office("http") as port:
+        yield port
