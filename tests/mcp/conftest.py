@@ -27,7 +27,8 @@ def office(kind: str, port: int = 0) -> Iterator[int]:
     try:
         give_up = time.monotonic() + STARTING_S
         while True:
-            assert process.poll() is None and time.monotonic() < give_up, "the office did not start"
+            assert process.poll() is None, "the office did not start"
+            assert time.monotonic() < give_up, "the office did not start in time"
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
                 break
             time.sleep(0.05)

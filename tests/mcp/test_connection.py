@@ -157,7 +157,7 @@ async def test_redirects_lead_nowhere_else(http_port: int) -> None:
 async def test_a_name_is_resolved_and_judged_again_for_every_connection(
     http_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first answer is public, the second is not: what was judged is what is connected to."""
+    """The first answer may be connected to, the second may not: the server that was reached first does not vouch for the name."""
     asked: list[str] = []
     loop = asyncio.get_running_loop()
     real = loop.getaddrinfo
@@ -171,11 +171,9 @@ async def test_a_name_is_resolved_and_judged_again_for_every_connection(
     monkeypatch.setattr(loop, "getaddrinfo", rebound)
     policy = AddressPolicy(["127.0.0.1"])
     async with connection(Url(f"http://rebound.example:{http_port}/closed/500", (), False), policy) as made:
-        assert isinstance(await failure(made), McpHttpError)
-        assert asked == ["rebound.example"]
         error = await failure(made)
-        assert asked == ["rebound.example", "rebound.example"]
-        assert "only the operator can allow" in error.message
+    assert len(asked) == 2
+    assert "rebound.example is at an address inside" in error.message
 
 
 async def test_credentials_come_out_nowhere(http_port: int, caplog: pytest.LogCaptureFixture) -> None:
