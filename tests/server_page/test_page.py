@@ -191,10 +191,15 @@ async def test_a_server_that_goes_away_is_said(tmp_path: Path) -> None:
             again = "Speaking or typing connects again."
             # Why it ended is said where the server still had the time to say it.
             (notice,) = await tab.text("#notice")
-            assert notice in (f"The server is shutting down. {again}", f"The server cannot be reached. {again}")
+            assert notice in (
+                f"The server is shutting down. {again}",
+                f"The server cannot be reached. {again}",
+            )
             await tab.run("document.querySelector('#notice').textContent = ''")
             await tab.run("document.querySelector('.things button').click()")
-            await tab.until(f"document.querySelector('#notice').textContent === 'The server cannot be reached. {again}'")
+            await tab.until(
+                f"document.querySelector('#notice').textContent === 'The server cannot be reached. {again}'"
+            )
             # What could not be sent is not shown as said.
             assert await tab.text(".you") == []
 

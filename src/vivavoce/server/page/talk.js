@@ -27,8 +27,7 @@ async function connect() {
   socket.onmessage = ({ data }) => { const event = JSON.parse(data); on[event.type]?.(event); };
   socket.onclose = ({ reason }) => {
     show("state", "not connected"); $("state").className = "";
-    const why = reason || "the server cannot be reached";
-    show("notice", `${why[0].toUpperCase()}${why.slice(1)}. Speaking or typing connects again.`);
+    show("notice", `${(reason || "The server cannot be reached").replace(/^t/, "T")}. Speaking or typing connects again.`);
     play({ stop: true }); running.clear(); connecting = undefined;
   };
   await new Promise((done) => { socket.addEventListener("message", done); socket.addEventListener("close", done); });
