@@ -11,6 +11,9 @@ BIN := .venv/bin
 UV_COMPILE := $(BIN)/python scripts/uv.py pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--no-header --no-emit-index-url --no-emit-find-links
 
+# One process per core this is measured on; a file's tests stay together, so that they share their fixtures.
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
 .PHONY: help
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,7 +24,7 @@ demo: ready-runtime ## a simulated caller talks to a support agent; recording an
 
 .PHONY: test
 test: ready-dev ## every test, the proofs at reduced size
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 .PHONY: serve
 serve: ready-runtime ## the server, on 127.0.0.1:8000 unless ARGS say otherwise
@@ -33,7 +36,7 @@ check: ready-dev ## lint, format, types, import law, documentation tests, tests
 	echo "lint";   $(BIN)/ruff check --quiet . || failed="$$failed lint"; \
 	echo "format"; $(BIN)/ruff format --check --quiet . || failed="$$failed format"; \
 	echo "types";  $(BIN)/mypy || failed="$$failed types"; \
-	echo "tests";  $(BIN)/python -m pytest $(ARGS) || failed="$$failed tests"; \
+	echo "tests";  $(PYTEST) $(ARGS) || failed="$$failed tests"; \
 	if [ -n "$$failed" ]; then echo "failed:$$failed" >&2; exit 1; fi
 
 .PHONY: clients
