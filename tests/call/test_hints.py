@@ -163,6 +163,17 @@ def test_cutting_in_when_all_has_been_heard() -> None:
     assert watch(lambda: Watched(scripted(STORY)), scenario) == []
 
 
+def test_cutting_in_by_a_caller_who_lives_faster() -> None:
+    async def scenario(line: Watched) -> None:
+        line.send("response.create")
+        await line.until("response.output_audio.delta")
+        await line.stream(50_000, loud=False, pace=10)
+        await line.stream(500, pace=10)
+        await line.stream(30_000, loud=False, pace=10)
+
+    assert watch(story_line, scenario) == []
+
+
 def test_no_interruption_is_meant_where_it_is_switched_off() -> None:
     async def scenario(line: Watched) -> None:
         detection = {"type": "server_vad", "interrupt_response": False}
@@ -275,6 +286,17 @@ def test_each_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         watch(lambda: Watched(scripted()), scenario)
     assert caplog.text.count("hint flat_session: The session object is flat") == 1
+
+
+def test_a_call_that_nobody_made_has_none() -> None:
+    async def main() -> None:
+        line = Watched(scripted())
+        call = line.calls.open("probe", line.now_ms, watched=False)
+        assert line.calls.hints(call.id) is None
+        await line.calls.close(call)
+        await line.close()
+
+    run(main())
 
 
 def test_hints_of_calls_that_are_over_are_forgotten_in_time() -> None:

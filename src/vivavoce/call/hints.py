@@ -77,6 +77,7 @@ class Hints:
         self._tools = ToolTurns()
         self._pace = Pace()
         self._player = Player()
+        self._client = ClientClock()
         self._pauses = Pauses()
 
     def __call__(self, what: object, now_ms: int) -> None:
@@ -103,10 +104,11 @@ class Hints:
 
     def _hear(self, effect: Hear, now_ms: int) -> str | None:
         self._pauses.position = effect.frame.end
+        self._client.heard(effect.frame.end // TICKS_PER_MS, now_ms)
         return self._pace.heard(effect.frame.end // TICKS_PER_MS, now_ms)
 
     def _play(self, effect: Play, now_ms: int) -> str | None:
-        self._player.play(effect.part.item_id, effect.clip.ticks // TICKS_PER_MS, now_ms)
+        self._player.play(effect.part.item_id, effect.clip.ticks // TICKS_PER_MS, self._client.at(now_ms))
         return None
 
     def _send(self, effect: Send, now_ms: int) -> str | None:
@@ -146,7 +148,7 @@ class Hints:
         return None
 
     def _speech_started(self, event: se.InputAudioBufferSpeechStarted, now_ms: int) -> str | None:
-        self._player.speech_started(event.item_id, now_ms)
+        self._player.speech_started(event.item_id, self._client.at(now_ms), now_ms)
         return "turns_cut_short" if self._pauses.started() else None
 
     def _speech_stopped(self, event: se.InputAudioBufferSpeechStopped, now_ms: int) -> str | None:
@@ -154,7 +156,7 @@ class Hints:
         return None
 
     def _said(self, event: se.ResponseOutputAudioTranscriptDelta, now_ms: int) -> str | None:
-        self._player.said(event.item_id, event.delta, now_ms)
+        self._player.said(event.item_id, event.delta, self._client.at(now_ms))
         return None
 
     def _error(self, event: se.ErrorEvent, now_ms: int) -> str | None:
@@ -246,8 +248,28 @@ class Pace:
         return "input_slower_than_real_time" if SLOW[0] <= pace <= SLOW[1] else None
 
 
+class ClientClock:
+    """The client's time. It is ours, unless more sound comes in than time goes by: a file is sent, or a rehearsal runs faster than life."""
+
+    def __init__(self) -> None:
+        self._ms = 0
+        self._heard_ms = 0
+
+    def heard(self, position_ms: int, now_ms: int) -> None:
+        """Input up to a position of the media clock has arrived."""
+        self._ms = max(now_ms, self._ms + position_ms - self._heard_ms)
+        self._heard_ms = position_ms
+
+    def at(self, now_ms: int) -> int:
+        """The client's time at a moment of ours, in ms."""
+        return max(now_ms, self._ms)
+
+
 class Player:
-    """What the client plays, as far as can be known: it begins when it gets the sound, and plays at the speed of sound."""
+    """What the client plays, as far as can be known: it begins when it gets the sound, and plays at the speed of sound.
+
+    `client_ms` is the client's time, `now_ms` ours.
+    """
 
     def __init__(self) -> None:
         self.interrupts = True
@@ -257,29 +279,29 @@ class Player:
         self._said: dict[str, tuple[int, str]] = {}
         self._over_agent: str | None = None
 
-    def play(self, item_id: str, length_ms: int, now_ms: int) -> None:
+    def play(self, item_id: str, length_ms: int, client_ms: int) -> None:
         """More sound was sent."""
         self._item_id = item_id
-        self._ends_ms = max(self._ends_ms, now_ms) + length_ms
+        self._ends_ms = max(self._ends_ms, client_ms) + length_ms
 
-    def said(self, item_id: str, delta: str, now_ms: int) -> None:
+    def said(self, item_id: str, delta: str, client_ms: int) -> None:
         """More words of what is being played."""
         if item_id not in self._said:
-            kept = {name: said for name, said in self._said.items() if said[0] > now_ms - SPOKEN_KEPT_MS}
-            self._said = kept | {item_id: (now_ms, "")}
-        self._said[item_id] = max(now_ms, self._ends_ms), self._said[item_id][1] + delta
+            kept = {name: said for name, said in self._said.items() if said[0] > client_ms - SPOKEN_KEPT_MS}
+            self._said = kept | {item_id: (client_ms, "")}
+        self._said[item_id] = max(client_ms, self._ends_ms), self._said[item_id][1] + delta
 
-    def speech_started(self, item_id: str, now_ms: int) -> None:
+    def speech_started(self, item_id: str, client_ms: int, now_ms: int) -> None:
         """Somebody speaks; whether over the agent's voice decides whose voice it may be."""
-        self._over_agent = item_id if now_ms < self._ends_ms + UNHEARD_MS else self._over_agent
+        self._over_agent = item_id if client_ms < self._ends_ms + UNHEARD_MS else self._over_agent
         if self.interrupts:
-            self.cut_in(now_ms)
+            self.cut_in(client_ms, now_ms)
 
-    def cut_in(self, now_ms: int) -> None:
+    def cut_in(self, client_ms: int, now_ms: int) -> None:
         """The client has to stop playing, and to say how far it came."""
-        if self._ends_ms - now_ms > UNHEARD_MS:
+        if self._ends_ms - client_ms > UNHEARD_MS:
             self._untruncated.setdefault(self._item_id, now_ms)
-        self._ends_ms = min(self._ends_ms, now_ms)
+        self._ends_ms = min(self._ends_ms, client_ms)
 
     def truncated(self, item_id: str) -> None:
         """It has said so, perhaps before the caller's voice was noticed here."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from msgspec import UNSET
@@ -89,12 +89,14 @@ def opening_session(
     )
 
 
-def both(first: Observer, second: Observer) -> Observer:
-    """Two observers as one."""
+def together(observers: Sequence[Observer]) -> Observer | None:
+    """Several observers as one; None where there are none."""
+    if len(observers) < 2:
+        return observers[0] if observers else None
 
     def observe(what: object, now_ms: int) -> None:
-        first(what, now_ms)
-        second(what, now_ms)
+        for observer in observers:
+            observer(what, now_ms)
 
     return observe
 
@@ -142,8 +144,9 @@ class Calls:
         call_id: str | None = None,
         owner: Owner = LOCAL,
         setup: dict[str, Any] | None = None,
+        watched: bool = True,
     ) -> Call:
-        """Begin a conversation that answers as `model`, whatever the name.
+        """Begin a conversation that answers as `model`, whatever the name. Hints are looked for where it is `watched`.
 
         `setup`: what the session begins with instead of the server's defaults, in the words of `session.update`; of type
         "transcription" it makes a transcription session. Raises ClientError when it is none.
@@ -160,17 +163,20 @@ class Calls:
             engine.capabilities,
             setup,
         )
-        hints = Hints(call_id)
+        observers = [] if observe is None else [observe]
+        if watched:
+            hints = Hints(call_id)
+            observers.append(hints)
+            self._hints[call_id] = owner, hints
         call = Call(
             call_id,
             machine,
             lambda emit: Fronted(engine.open(call_id, emit), self.tools.open(emit)),
             lambda: ids.new("event"),
-            hints if observe is None else both(hints, observe),
+            together(observers),
             owner,
         )
         self._live[call.id] = call
-        self._hints[call.id] = owner, hints
         return call
 
     def set_up(self, opening: SessionObject, setup: dict[str, Any]) -> AnySession:

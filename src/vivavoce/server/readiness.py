@@ -1,7 +1,7 @@
 """Readiness is real: a spoken turn goes through the whole engine before `/readyz` says yes.
 
 The engine first answers a typed greeting; the sound of that answer is then played to it as if a caller had said it. So nothing
-needs to be shipped, and every stage has worked once. A probe that fails is repeated: what was wrong may pass, as a model endpoint
+needs to be shipped, and every stage has worked once when the first sound of the second answer is there. A probe that fails is repeated: what was wrong may pass, as a model endpoint
 that comes up after this server does.
 """
 
@@ -19,7 +19,10 @@ from vivavoce.protocol.dialects import GA, Dialect
 log = logging.getLogger("vivavoce.server")
 
 TIMEOUT_S = 30.0
+BYTES_PER_S = 2 * 24_000
 SILENCE_S = 1.2
+SPOKEN_S = 1.5
+"""So much of the first answer is played back: enough for a word, and whoever starts the server waits for what it costs."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 """Between two probes; each failure doubles it, for a probe of a hosted model costs money."""
 
@@ -64,14 +67,16 @@ class ProbeAttachment:
         """The call is over."""
         self._events.put_nowait({"type": "closed", "code": code, "reason": reason})
 
-    async def until_done(self) -> tuple[str, list[str]]:
-        """Wait for the end of a response; returns its status and the audio deltas on the way (base64)."""
+    async def until_done(self, *, or_heard: bool = False) -> tuple[str, list[str]]:
+        """Wait for the end of a response, or only for its first sound; returns its status and the audio deltas on the way (base64)."""
         audio: list[str] = []
         while True:
             event = await self._events.get()
             match event["type"]:
                 case "response.output_audio.delta":
                     audio.append(event["delta"])
+                    if or_heard:
+                        return "completed", audio
                 case "response.done":
                     error = (event["response"]["status_details"] or {}).get("error") or {}
                     return error.get("message") or event["response"]["status"], audio
@@ -81,7 +86,8 @@ class ProbeAttachment:
 
 async def probe(calls: Calls) -> str | None:
     """Run a typed and a spoken turn. None when both went through, otherwise what went wrong."""
-    call = calls.open("probe", int(asyncio.get_running_loop().time() * 1000))
+    # Not watched for mistakes of clients: it does play the engine's own voice to it.
+    call = calls.open("probe", int(asyncio.get_running_loop().time() * 1000), watched=False)
     client = ProbeAttachment()
     call.join(client)
 
@@ -90,6 +96,8 @@ async def probe(calls: Calls) -> str | None:
 
     try:
         async with asyncio.timeout(TIMEOUT_S):
+            # A recogniser may prepare itself for what a session is about. That is for its first caller to wait for, not for all.
+            say({"type": "session.update", "session": {"type": "realtime", "instructions": ""}})
             text = [{"type": "input_text", "text": "hello"}]
             say(
                 {
@@ -105,13 +113,11 @@ async def probe(calls: Calls) -> str | None:
             if not voiced:
                 # A tone is no speech, and a voice activity model that says so works: the turn ends as with push-to-talk.
                 say({"type": "session.update", "session": _PUSH_TO_TALK})
-            for delta in audio:
-                say({"type": "input_audio_buffer.append", "audio": delta})
-            say({"type": "input_audio_buffer.append", "audio": _silence()})
+            say({"type": "input_audio_buffer.append", "audio": _spoken(audio)})
             if not voiced:
                 say({"type": "input_audio_buffer.commit"})
                 say({"type": "response.create"})
-            status, _ = await client.until_done()
+            status, _ = await client.until_done(or_heard=True)
             return None if status == "completed" else f"a spoken turn ended with: {status}"
     except TimeoutError:
         return f"no answer within {TIMEOUT_S:.0f} s"
@@ -119,7 +125,9 @@ async def probe(calls: Calls) -> str | None:
         await calls.close(call)
 
 
-def _silence() -> str:
+def _spoken(deltas: list[str]) -> str:
+    """The beginning of an answer, and a silence that ends the turn."""
     import pybase64
 
-    return pybase64.b64encode(bytes(int(48_000 * SILENCE_S))).decode()
+    sound = b"".join(map(pybase64.b64decode, deltas))[: int(BYTES_PER_S * SPOKEN_S)]
+    return pybase64.b64encode(sound + bytes(int(BYTES_PER_S * SILENCE_S))).decode()
