@@ -460,3 +460,16 @@ def test_the_environment_is_never_asked_for_a_key(monkeypatch: pytest.MonkeyPatc
 )
 def test_same_address(url: str, host: str, port: int, same: bool) -> None:
     assert same_address(url, host, port) is same
+
+
+async def test_a_name_and_password_in_the_address_are_sent_where_there_is_no_key_and_never_repeated() -> None:
+    refusal = [
+        head("401 Unauthorized", "application/json"),
+        b'{"error": {"message": "not hunter2 (YW5uOmh1bnRlcjI=)"}}',
+    ]
+    for key, sent in (("sk-1", "Bearer sk-1"), (None, "Basic YW5uOmh1bnRlcjI=")):
+        async with endpoint(refusal) as (played, url):
+            error = await failure(url.replace("//", "//ann:hunter2@"), key=key)
+        assert f"authorization: {sent}\r\n" in played.heads[0]
+        assert error.message.endswith("answered 401: not *** (***)")
+        assert "ann" not in error.message

@@ -299,7 +299,9 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ),
     ({"tools": [MCP | {"connector_id": "c"}]}, "invalid_value", "session.tools[0]"),
     ({"tools": [MCP, MCP]}, "invalid_value", "session.tools[1].server_label"),
-    ({"tools": [MCP | {"headers": {"a": 1}}]}, "invalid_value", "session.tools[0].headers"),
+    ({"tools": [MCP | {"headers": {"a": 1}}]}, "invalid_type", "session.tools[0].headers.a"),
+    ({"tools": [MCP | {"headers": "a: t"}]}, "invalid_type", "session.tools[0].headers"),
+    ({"tools": [MCP | {"authorization": ["t"]}]}, "invalid_type", "session.tools[0].authorization"),
     (
         {"tools": [MCP | {"authorization": "t", "headers": {"Authorization": "t"}}]},
         "invalid_value",

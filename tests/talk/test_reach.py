@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
 from tests.talk.rig import ANSWER, Remembered, scripted
 from vivavoce.server.embedded import running_server
+from vivavoce.server.keys import KeyStore
 from vivavoce.talk import reach
 from vivavoce.talk.conversation import talk
 from vivavoce.talk.options import Options
@@ -87,6 +89,14 @@ async def test_one_of_its_own_where_a_key_would_be_needed(monkeypatch: pytest.Mo
     async with running_server(scripted(auth__keys=["secret"])) as url:
         monkeypatch.setattr(reach, "DEFAULT_URL", url)
         captions, _ = await say_hello(Options(way="typed"))
+    assert [text for text, _ in captions.answers] == ["From a server of its own."]
+
+
+async def test_one_of_its_own_beside_stored_keys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Only hashes of those are known here, so the server of this call has a key for this call."""
+    monkeypatch.setenv("VIVAVOCE_DATA_DIR", str(tmp_path))
+    KeyStore(tmp_path).create("the office")
+    captions, _ = await say_hello(Options(way="typed", engine="scripted"))
     assert [text for text, _ in captions.answers] == ["From a server of its own."]
 
 

@@ -27,6 +27,7 @@ from vivavoce.protocol.session_objects import (
     SessionObject,
     VivavoceExtension,
 )
+from vivavoce.session.mcp import set_up_here, with_addresses
 from vivavoce.session.options import SessionOptions
 from vivavoce.session.prompts import Configuration, no_prompts
 from vivavoce.session.rate_limits import NoLimits, RateMeter
@@ -181,6 +182,7 @@ class Calls:
 
     def set_up(self, opening: SessionObject, setup: dict[str, Any]) -> AnySession:
         """An opening session with somebody's configuration merged in; its type makes the kind. Raises ClientError."""
+        setup = with_addresses(setup, set_up_here(self.settings.mcp.servers))
         made = set_up(opening, setup, self.settings.session.silence_duration_ms)
         if isinstance(made, SessionObject) and made.prompt is not None:
             Configuration(made, self._prompts.find, setup)  # A prompt that is not there is refused now.

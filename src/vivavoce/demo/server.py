@@ -46,11 +46,14 @@ async def own_server(flags: dict[str, Any], report: Report) -> AsyncIterator[Add
         **flags,
     }
     child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", __name__, json.dumps(settings),
+        sys.executable, "-m", __name__,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     try:
+        assert child.stdin is not None
         assert child.stdout is not None
+        # Not as an argument: those can be read by everybody on this machine, and there is a key among the settings.
+        child.stdin.write(json.dumps(settings).encode() + b"\n")
         line = await asyncio.wait_for(child.stdout.readline(), START_S)
         if not line:
             raise ServerFailed(f"the server ended with code {await child.wait()} before it listened")
@@ -102,13 +105,13 @@ async def _stop(child: asyncio.subprocess.Process) -> None:
 
 
 def main() -> int:
-    """Serve with the settings in the only argument until standard input closes."""
+    """Serve with the settings in the first line of standard input until it closes."""
     from vivavoce.call.settings import SettingsError, load_settings
     from vivavoce.server.engines import make_engine
     from vivavoce.server.listening import make_server
 
     try:
-        settings = load_settings(json.loads(sys.argv[1]))
+        settings = load_settings(json.loads(sys.stdin.buffer.readline()))
         engine = make_engine(settings)
     except SettingsError as error:
         print(f"vivavoce: {error}", file=sys.stderr)

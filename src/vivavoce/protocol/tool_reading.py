@@ -7,6 +7,7 @@ from msgspec import UNSET
 
 from vivavoce.protocol import errors
 from vivavoce.protocol.field_reading import expect_array, expect_object, read, without_nulls
+from vivavoce.protocol.refusals import kind_of
 from vivavoce.protocol.session_objects import McpTool, Tool
 
 
@@ -38,6 +39,8 @@ def _tool(raw: Any, path: str) -> Tool:
             "Tools are flat in the Realtime API: put 'name', 'description' and 'parameters' beside 'type', "
             "not inside 'function'.",
         )
+    if leaf["type"] == "mcp":
+        _check_credentials(leaf, path)
     tool: Tool = read(leaf, Tool, path)
     return tool
 
@@ -57,3 +60,15 @@ def _mcp_server(tool: McpTool, known: McpTool | None, path: str) -> McpTool:
     if tool.authorization is not None and any(name.lower() == "authorization" for name in headers):
         raise errors.invalid_because(f"{path}.authorization", "it is given as a header too")
     return tool
+
+
+def _check_credentials(leaf: dict[str, Any], path: str) -> None:
+    """A token is a string, headers an object of strings; whatever else stands there is refused without being repeated."""
+    token, headers = leaf.get("authorization"), leaf.get("headers")
+    if token is not None and not isinstance(token, str):
+        raise errors.invalid_type(f"{path}.authorization", "a string", kind_of(token))
+    if headers is None:
+        return
+    for name, value in expect_object(headers, f"{path}.headers").items():
+        if not isinstance(value, str):
+            raise errors.invalid_type(f"{path}.headers.{name[:64]}", "a string", kind_of(value))

@@ -14,11 +14,13 @@ import msgspec
 
 from vivavoce.call.admission import DRAINING, FULL_RETRY_S, Full
 from vivavoce.call.settings import LimitSettings
+from vivavoce.server.auth import bearer
 from vivavoce.server.life import Life
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 SendMessage = Callable[[Message], Awaitable[None]]
+KEY_HEADERS = (b"authorization", b"api-key")
 Application = Callable[[Message, Receive, SendMessage], Awaitable[None]]
 
 
@@ -95,8 +97,7 @@ async def answer_handshake(send: SendMessage, full: Full) -> None:
 
 
 def _fingerprint(headers: list[tuple[bytes, bytes]]) -> bytes:
-    """Which bearer it is, without keeping it."""
-    for name, value in headers:
-        if name == b"authorization":
-            return hashlib.blake2b(value, digest_size=16).digest()
-    return b""
+    """Which key it is, by whichever header it comes, without keeping it."""
+    given = {name: value.decode("latin-1") for name, value in headers if name in KEY_HEADERS}
+    key = bearer(given.get(b"authorization"), (), given.get(b"api-key"))
+    return hashlib.blake2b(key.encode(), digest_size=16).digest() if key else b""

@@ -7,7 +7,7 @@ filter, when its list was deleted, or when listing it had failed. What a turn se
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -56,25 +56,50 @@ class ToolList:
     tools: tuple[McpToolInfo, ...] = ()
 
 
+def set_up_here(named: Iterable[str]) -> dict[str, McpTool]:
+    """The operator's servers by label, as if a client had named them with an address."""
+    return {label: McpTool(server_label=label, server_url=f"{SET_UP_HERE}{label}") for label in named}
+
+
+def with_addresses(fields: dict[str, Any], known: Mapping[str, McpTool]) -> dict[str, Any]:
+    """A client's `session` or `response` in which each label that is known and stands alone has its definition."""
+    tools = fields.get("tools")
+    if not isinstance(tools, list):
+        return fields
+    return {**fields, "tools": [_with_address(tool, known) for tool in tools]}
+
+
+def _with_address(raw: Any, known: Mapping[str, McpTool]) -> Any:
+    if not isinstance(raw, dict) or raw.get("type") != "mcp":
+        return raw
+    label = raw.get("server_label")
+    server = known.get(label) if isinstance(label, str) else None
+    if server is None or any(raw.get(name) is not None for name in ADDRESSES):
+        return raw
+    defined = {name: getattr(server, name) for name in (*ADDRESSES, "server_description", "allowed_tools")}
+    defined["require_approval"] = server.require_approval
+    shown = {name: msgspec.to_builtins(value) for name, value in defined.items() if value is not UNSET}
+    for name in ("authorization", "headers"):
+        secret = getattr(server, name)
+        if isinstance(secret, Secret):
+            shown[name] = secret.reveal()
+    return {**shown, **{name: value for name, value in raw.items() if value is not None}}
+
+
 class McpTools:
     """The servers of one session, by label. `named`: labels that the operator has set up, usable without an address."""
 
     def __init__(self, outbox: Outbox, conversation: Conversation, named: Iterable[str] = ()) -> None:
         self._outbox = outbox
         self._conversation = conversation
-        self._known = {
-            label: McpTool(server_label=label, server_url=f"{SET_UP_HERE}{label}") for label in named
-        }
+        self._known = set_up_here(named)
         self._lists: dict[str, ToolList] = {}
         self._listings: dict[str, ToolList] = {}
         """Lists that are being asked for, by their item's id."""
 
     def with_addresses(self, fields: dict[str, Any]) -> dict[str, Any]:
         """A client's `session` or `response`, in which a label that was defined once may stand alone (protocol reference 3.5)."""
-        tools = fields.get("tools")
-        if not isinstance(tools, list):
-            return fields
-        return {**fields, "tools": [self._with_address(tool) for tool in tools]}
+        return with_addresses(fields, self._known)
 
     def server(self, label: str) -> McpTool:
         """A server that was named."""
@@ -127,22 +152,6 @@ class McpTools:
         return tuple(offered), choice
 
     # --- inside ---------------------------------------------------------------------------------------------------------
-
-    def _with_address(self, raw: Any) -> Any:
-        if not isinstance(raw, dict) or raw.get("type") != "mcp":
-            return raw
-        label = raw.get("server_label")
-        known = self._known.get(label) if isinstance(label, str) else None
-        if known is None or any(raw.get(name) is not None for name in ADDRESSES):
-            return raw
-        defined = {name: getattr(known, name) for name in (*ADDRESSES, "server_description", "allowed_tools")}
-        defined["require_approval"] = known.require_approval
-        shown = {name: msgspec.to_builtins(value) for name, value in defined.items() if value is not UNSET}
-        for name in ("authorization", "headers"):
-            secret = getattr(known, name)
-            if isinstance(secret, Secret):
-                shown[name] = secret.reveal()
-        return {**shown, **{name: value for name, value in raw.items() if value is not None}}
 
     def _usable(self, server: McpTool) -> tuple[McpToolInfo, ...]:
         return self._lists[server.server_label].tools if self._is_current(server) else ()

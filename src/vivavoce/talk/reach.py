@@ -54,15 +54,20 @@ async def _greeted(
 async def _own(
     options: Options, captions: Captions, stack: contextlib.AsyncExitStack
 ) -> tuple[Connection, Event]:
+    from msgspec.structs import replace
+
     from vivavoce.call.settings import SettingsError, load_settings
     from vivavoce.server.embedded import ServerFailed, running_server
+    from vivavoce.server.keys import new_token
 
     why = "starting a server" if options.engine else f"no vivavoce at {DEFAULT_URL}, starting one"
     captions.note(f"{why} for this call ...")
     try:
         settings = load_settings({"engine.kind": options.engine})
+        # A key for this one call: those that are stored are known by their hashes only, and nobody else on this machine has this one.
+        key = new_token("vv_", 40)
+        settings = replace(settings, auth=replace(settings.auth, keys=(key,)))
         url = await stack.enter_async_context(running_server(settings))
     except (SettingsError, ServerFailed) as error:
         raise TalkError(Exit.UNREACHABLE, f"no server could be started: {error}") from None
-    key = settings.auth.keys[0] if settings.auth.keys else None
     return await _greeted(stack, await dial(url, options.model, key), GREETING_S)

@@ -6,6 +6,7 @@ The key is handed in. Nothing is read from the environment, and no message of an
 from __future__ import annotations
 
 import asyncio
+import base64
 import ipaddress
 import logging
 import re
@@ -13,7 +14,7 @@ import socket
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 
@@ -65,11 +66,13 @@ class ChatModel:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise EngineError(_STAGE, "the address of the language model must begin with http:// or https://")
-        base = url.rstrip("/")
+        # Kept out of the address: httpx would put it in the place of the key, and addresses get into messages.
+        userinfo, _, place = parts.netloc.rpartition("@")
+        base = parts._replace(netloc=place).geturl().rstrip("/")
         self._url = base if base.endswith("/chat/completions") else f"{base}/chat/completions"
         self._host = parts.hostname + (f":{parts.port}" if parts.port else "")
         self._model = model
-        self._key = key
+        self._authorization, self._secrets = _credentials(key, userinfo)
         self._first_token_s = first_token_s
         self._between_tokens_s = between_tokens_s
         self._refused: set[str] = set() if sees_images else {_IMAGES}
@@ -135,8 +138,8 @@ class ChatModel:
         import httpx
 
         headers = {"content-type": "application/json", "accept": "text/event-stream"}
-        if self._key:
-            headers["authorization"] = f"Bearer {self._key}"
+        if self._authorization:
+            headers["authorization"] = self._authorization
         client = self._pool()
         request = client.build_request("POST", self._url, content=msgspec.json.encode(body), headers=headers)
         try:
@@ -256,7 +259,17 @@ class ChatModel:
 
     def _safe(self, text: str) -> str:
         """A server may echo the key back; it does not get any further."""
-        return text.replace(self._key, "***") if self._key else text
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text
+
+
+def _credentials(key: str | None, userinfo: str) -> tuple[str | None, tuple[str, ...]]:
+    """The header for a key, or else for what the address says before its `@`; and what must not be repeated."""
+    name, _, password = (unquote(part) for part in userinfo.partition(":"))
+    basic = base64.b64encode(f"{name}:{password}".encode()).decode() if userinfo else ""
+    header = f"Bearer {key}" if key else f"Basic {basic}" if basic else None
+    return header, tuple(secret for secret in (key, basic, password) if secret)
 
 
 # --- is it this server itself? --------------------------------------------------------------------------------------------

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from starlette.requests import Request
 
-from vivavoce.server.auth import Authority, Refusal, bearer
+from vivavoce.call.owner import Owner
+from vivavoce.server.auth import Authority, Refusal
 
 
 def refusal(request: Request) -> Refusal | None:
     """None when the request may come in. Reads headers only: nobody uploads anything before being let in."""
     authority: Authority = request.app.state.authority
     admitted = authority.admit(request.headers)
-    return admitted if isinstance(admitted, Refusal) else None
+    if isinstance(admitted, Refusal):
+        return admitted
+    # In the scope, which a request that is wrapped anew still has.
+    request.state.owner = admitted.owner
+    return None
 
 
 def owner(request: Request) -> str:
-    """Whose kept responses a request may see: those made with the same key. Not the key itself."""
-    headers = request.headers
-    key = bearer(headers.get("authorization"), (), headers.get("api-key")) or ""
-    return hashlib.sha256(key.encode()).hexdigest()
+    """Whose kept responses a request may see: those made with the same key. The key's name, not the key; known once it was let in."""
+    who: Owner = request.state.owner
+    return who.key_id
