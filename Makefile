@@ -30,13 +30,16 @@ test: ready-dev ## every test, the proofs at reduced size
 serve: ready-runtime ## the server, on 127.0.0.1:8000 unless ARGS say otherwise
 	@exec $(BIN)/vivavoce serve $(ARGS)
 
+SESSION_TESTS := tests/session docs/behaviours
 .PHONY: check
-check: ready-dev ## lint, format, types, import law, documentation tests, tests
+check: ready-dev ## lint, format, types, import law, documentation tests, tests; every branch of session/ must be reached
 	@failed=; \
 	echo "lint";   $(BIN)/ruff check --quiet . || failed="$$failed lint"; \
 	echo "format"; $(BIN)/ruff format --check --quiet . || failed="$$failed format"; \
 	echo "types";  $(BIN)/mypy || failed="$$failed types"; \
-	echo "tests";  $(PYTEST) $(ARGS) || failed="$$failed tests"; \
+	echo "tests of session/, every branch"; $(PYTEST) $(SESSION_TESTS) --cov=vivavoce.session --cov-branch \
+		--cov-report=term-missing:skip-covered --cov-fail-under=100 || failed="$$failed session"; \
+	echo "tests";  $(PYTEST) $(or $(ARGS),tests --ignore=tests/session) || failed="$$failed tests"; \
 	if [ -n "$$failed" ]; then echo "failed:$$failed" >&2; exit 1; fi
 
 .PHONY: clients

@@ -174,28 +174,11 @@ def test_the_lead_shrinks_as_the_caller_listens() -> None:
     assert player.lead_ms(9000) == 0
 
 
-def test_a_paced_transport_says_what_was_heard() -> None:
-    player = playback()
-    player.say("a", "one two ")
-    player.play("a", clip(1000), ((3, ticks(500)), (7, ticks(1000))), 0)
-    player.played("a", ticks(600))
-    player.played("a", ticks(400))  # late word of an earlier position
-    assert player.heard("a") == ticks(600)
-    assert not player.drained("a")
-    player.played("a", ticks(9000))
-    assert player.heard("a") == player.sent("a") == ticks(1000)
-    assert not player.drained("a")
-    player.finish("a")
-    assert player.drained("a")
-
-
 def test_nothing_is_known_of_an_item_that_was_never_played() -> None:
     player = playback()
-    player.played("x", 5)
     player.finish("x")
     player.cut("x", 5)
-    assert (player.sent("x"), player.heard("x"), player.words_until("x", 5)) == (0, 0, "")
-    assert player.drained("x")
+    assert (player.sent("x"), player.words_until("x", 5)) == (0, "")
     assert not player.anything_sent
 
 

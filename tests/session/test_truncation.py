@@ -18,8 +18,8 @@ from vivavoce.protocol.items import (
     MessageItem,
 )
 from vivavoce.protocol.session_objects import RetentionRatio, TokenLimits
-from vivavoce.session.effects import Generate, Prepare
-from vivavoce.session.signals import ResponseFinished
+from vivavoce.session.effects import Cancel, Generate, Prepare
+from vivavoce.session.signals import ResponseFinished, TranscriptFinished
 from vivavoce.session.truncation import ContextTooLong, ContextWindow, allowance, shorten
 
 
@@ -354,6 +354,34 @@ def test_nothing_is_prepared_that_would_not_fit() -> None:
     rig.hear(800, 0.0)
     assert rig.of(Prepare) == []
     assert rig.of_type("response.done")[0]["response"]["status"] == "failed"
+
+
+def test_what_was_prepared_is_thrown_away_when_nothing_fits_any_more() -> None:
+    rig = Rig(prepares=True, context_tokens=1000, output_tokens=500)
+    rig.hear(1000, 0.9)
+    rig.hear(300, 0.0)
+    assert len(rig.of(Prepare)) == 1
+    rig.send("session.update", session={"type": "realtime", "instructions": tokens(501)})
+    rig.hear(400, 0.0)
+    done = rig.of_type("response.done")[0]["response"]
+    assert done["status_details"]["error"]["code"] == "context_length_exceeded"
+    assert len(rig.of(Cancel)) == 1
+
+
+def test_a_promised_answer_fails_when_it_has_to_be_made_anew_and_nothing_fits() -> None:
+    """Between the end of the turn and its transcript the instructions have become too long for any answer."""
+    rig = Rig(prepares=True, context_tokens=1000, output_tokens=500)
+    rig.hear(1000, 0.9)
+    rig.hear(800, 0.0)
+    (item,) = [event["item_id"] for event in rig.of_type("input_audio_buffer.committed")]
+    rig.send("session.update", session={"type": "realtime", "instructions": tokens(501)})
+    rig.signal(TranscriptFinished(item, "other words than were prepared for"))
+    done = rig.of_type("response.done")[0]["response"]
+    assert (done["status"], done["output"]) == ("failed", [])
+    assert done["status_details"]["error"]["code"] == "context_length_exceeded"
+    assert len(rig.of(Cancel)) == 1
+    rig.send("session.update", session={"type": "realtime", "instructions": ""})
+    assert respond(rig)["status"] == "completed"
 
 
 def test_a_long_call_is_not_counted_anew_for_each_turn() -> None:

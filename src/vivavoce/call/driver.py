@@ -28,7 +28,7 @@ from vivavoce.protocol.errors import ClientError
 from vivavoce.protocol.responses import ErrorDetail
 from vivavoce.protocol.server_events import ErrorEvent, ResponseOutputAudioDelta
 from vivavoce.protocol.session_objects import SessionObject, TranscriptionSessionObject
-from vivavoce.session.effects import Effect, FlushPlayback, Hangup, Hear, Play, Send, Warn
+from vivavoce.session.effects import Effect, Hangup, Hear, Play, Send, Warn
 from vivavoce.session.signals import Signal
 
 log = logging.getLogger("vivavoce.call")
@@ -297,8 +297,8 @@ class Call:
                 self._hang_up(effect)
             case Warn():
                 log.warning("call %s: %s", self.id, effect.message)
-            case FlushPlayback() | Hear():
-                pass  # A socket's client plays by itself; only paced transports have something to flush.
+            case Hear():
+                pass  # `_perform_all` has given it to the engine, which answers at once.
             case _:
                 self._engine.perform(effect)
 

@@ -279,15 +279,5 @@ class Stages:
     end_of_turn: EndOfTurn | None = None
 
 
-# --- transport ----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class TransportCapabilities:
-    """paces_playback: it plays at the speed of sound and knows what was heard; a socket does not."""
-
-    paces_playback: bool = False
-
-
 Emit = Callable[[Signal], None]
 Closer = Callable[[], Awaitable[None]]

@@ -31,7 +31,7 @@ class Part(msgspec.Struct, frozen=True, gc=False):
 
 
 class Play(msgspec.Struct, frozen=True, gc=False):
-    """Audio for the caller, at most 100 ms: a `response.output_audio.delta` on a socket, sound on a paced transport.
+    """Audio for the caller, at most 100 ms: a `response.output_audio.delta` on a socket.
 
     `wire_format` is what the response promised (`audio/pcm`, ...), whatever the session says by now.
     """
@@ -40,13 +40,6 @@ class Play(msgspec.Struct, frozen=True, gc=False):
     clip: Clip
     event_id: str
     wire_format: str
-
-
-class FlushPlayback(msgspec.Struct, frozen=True, gc=False):
-    """Drop whatever of the item has not been heard yet; `heard_ms` is what the session knows was heard."""
-
-    item_id: str
-    heard_ms: int
 
 
 class Configure(msgspec.Struct, frozen=True, gc=False):
@@ -165,7 +158,6 @@ class Warn(msgspec.Struct, frozen=True, gc=False):
 Effect = (
     Send
     | Play
-    | FlushPlayback
     | Configure
     | Hear
     | Listen

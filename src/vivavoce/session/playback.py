@@ -1,4 +1,4 @@
-"""What was sent to the caller, and how much of it was heard: per item, in media positions and in words."""
+"""What was sent to the caller: per item, in media positions and in words."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ class Track:
 
     text: str = ""
     sent: int = 0
-    heard: int = 0
     clause_text: int = 0
     clause_start: int = 0
     marks: list[Mark] = field(default_factory=list)
@@ -25,7 +24,7 @@ class Track:
 class Playback:
     """Tells where in its words an item was when the caller stopped hearing it.
 
-    On a socket the client plays and only `conversation.item.truncate` says what was heard; on a paced transport `played` does.
+    The client plays, and only `conversation.item.truncate` says what was heard (docs/adr/0008).
     """
 
     def __init__(self, audio: ItemAudio) -> None:
@@ -62,32 +61,16 @@ class Playback:
         """The caller was interrupted: nothing that was sent is still going to be heard."""
         self._plays_until = 0
 
-    def played(self, item_id: str, position: int) -> None:
-        """A paced transport has played the item up to this position."""
-        track = self._tracks.get(item_id)
-        if track is not None:
-            track.heard = max(track.heard, min(position, track.sent))
-
     def finish(self, item_id: str) -> None:
         """No more audio will come for the item."""
         track = self._tracks.get(item_id)
         if track is not None:
             track.finished = True
 
-    def drained(self, item_id: str) -> bool:
-        """Everything of a finished item was heard (paced transports)."""
-        track = self._tracks.get(item_id)
-        return track is None or (track.finished and track.heard >= track.sent)
-
     def sent(self, item_id: str) -> int:
         """Ticks of the item that went out."""
         track = self._tracks.get(item_id)
         return track.sent if track else 0
-
-    def heard(self, item_id: str) -> int:
-        """Ticks of the item that a paced transport reported."""
-        track = self._tracks.get(item_id)
-        return track.heard if track else 0
 
     def words_until(self, item_id: str, position: int) -> str:
         """The words of the item that were wholly heard by a position."""

@@ -225,12 +225,11 @@ class RealtimeSession:
                 self._answer_turn(step.item_id, now_ms)
 
     def _speech_started(self, now_ms: int) -> None:
-        # Nobody is put off while they speak; what they say is answered, and then the wait begins anew.
-        self.deadlines.clear("filler")
-        self.deadlines.clear("idle")
         detection = self.config.audio.input.turn_detection
         if detection is not None and detection.interrupt_response:
             self.floor.interrupt(self.config, "turn_detected", now_ms)
+        # Last, since what was cut short ended just now: nobody is put off, or asked after, while they speak.
+        self.floor.caller_speaks()
 
     def _nobody_speaks(self, now_ms: int) -> None:
         """The idle timeout (protocol reference 4.12): the silence is a turn like any other, and is answered."""
@@ -238,7 +237,7 @@ class RealtimeSession:
         if not isinstance(detection, ServerVad) or detection.idle_timeout_ms is None:
             return  # Switched off while it was running.
         item_id = self.ear.time_out(detection.idle_timeout_ms, now_ms)
-        if item_id is not None and self.floor.active is None:
+        if item_id is not None:
             self._answer_turn(item_id, now_ms)
 
     def _may_prepare(self) -> bool:

@@ -26,7 +26,6 @@ from vivavoce.session.effects import (
     Cancel,
     Configure,
     Effect,
-    FlushPlayback,
     Forget,
     Generate,
     Hangup,
@@ -111,14 +110,14 @@ class Recorder:
         return taken
 
     def record(self, effect: Effect, at_ms: int) -> None:
-        """Take in an effect. What has no consequence on a socket (`Hear`, `FlushPlayback`) leaves no trace."""
+        """Take in an effect. `Hear` leaves no trace."""
         match effect:
             case Send():
                 plain = to_plain(effect.event)
                 self.outputs.append(Output(plain["type"], plain, at_ms, effect.to or "all"))
             case Play():
                 self._sound(effect, at_ms)
-            case Hear() | FlushPlayback():
+            case Hear():
                 pass
             case Hangup():
                 self._add("hangup", at_ms, code=effect.code, reason=effect.reason)

@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from vivavoce.call.driver import Call
-from vivavoce.call.ports import TransportCapabilities
 from vivavoce.protocol import errors
 from vivavoce.protocol.dialects import Dialect
 from vivavoce.protocol.errors import ClientError
@@ -23,8 +22,6 @@ from vivavoce.transports.uvicorn_socket import UvicornSocket
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 SendMessage = Callable[[Message], Awaitable[None]]
-
-CAPABILITIES = TransportCapabilities(paces_playback=False)
 
 _EVENT_ID = re.compile(rb'"event_id"\s*:\s*"([^"\\]{1,512})"')
 _SEARCHED = 4096
