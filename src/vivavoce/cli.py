@@ -87,7 +87,9 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     serve.add_argument("--max-sessions", type=int, metavar="N", help="sessions at the same time (no limit)")
     serve.add_argument("--data-dir", help="where data is kept")
     serve.add_argument(
-        "--log-level", choices=["debug", "info", "warning", "error"], help="how much goes to stderr (info)"
+        "--log-level",
+        choices=["debug", "info", "warning", "error"],
+        help="how much goes to stderr (info); debug names every event of every call and its size, never what it says",
     )
     serve.add_argument("--config", type=Path, help="settings file (vivavoce.toml, where there is one)")
     serve.set_defaults(run=run_serve)

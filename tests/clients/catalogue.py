@@ -115,6 +115,15 @@ CLIENTS = (
         "pipecat_ai.py",
         "pipecat-ai",
         "frameworks",
-        ("text", "audio", "tool", "parallel", "interruption", "transcription", "rest"),
+        (
+            "text",
+            "audio",
+            "tool",
+            "parallel",
+            "interruption",
+            "transcription",
+            "transcription_committed",
+            "rest",
+        ),
     ),
 )

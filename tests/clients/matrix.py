@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import shutil
 import subprocess
@@ -19,12 +20,18 @@ from vivavoce.demo.lines import read_shipped
 
 CASE_S = 60.0
 QUESTION = "Hi, where is my order A1001?"
-WIRE_LINE = re.compile(r"vivavoce\.wire: \S+ (<-|->) (\S+)")
+WIRE_LINE = re.compile(r"vivavoce\.wire: (\S+?)/\S+ (<-|->) (\S+) \d+ bytes")
+"""A line of the server's wire log: the call, the way, the event."""
+DEFECT = re.compile(r"^.*? (?:ERROR|CRITICAL) vivavoce\b.*$|^Traceback.*$", re.MULTILINE)
+"""What the server must not log, whatever a client does."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one case went. events: the server's side of the wire, "<- " received and "-> " sent."""
+    """How one case went. events: the server's side of the wire, "<- " received and "-> " sent.
+
+    hints: what the server found to be wrong with the client; a client that does what its authors meant earns none.
+    """
 
     client: str
     case: str
@@ -33,6 +40,7 @@ class Outcome:
     seconds: float
     said: str
     events: frozenset[str]
+    hints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +93,29 @@ def run_case(client: Client, case: str, stand: Stand) -> Outcome:
         passed, said = run.returncode == 0, run.stdout + run.stderr
     except subprocess.TimeoutExpired as late:
         passed, said = False, f"not done after {CASE_S:.0f} s: {_text(late.stdout)}{_text(late.stderr)}"
+    took = time.monotonic() - begun
     strayed = work / "strayed.txt"
     if strayed.exists():
         passed, said = False, f"wanted to go to {strayed.read_text('utf-8')}\n{said}"
-    events = frozenset(f"{way} {name}" for way, name in WIRE_LINE.findall(stand.log()[seen:]))
-    return Outcome(client.name, case, stand.engine, passed, time.monotonic() - begun, said.strip(), events)
+    log = stand.log()[seen:]
+    if defect := DEFECT.search(log):
+        passed, said = False, f"the server logged: {defect[0]}\n{said}"
+    hints = hints_of(stand, log)
+    if hints:
+        passed, said = False, f"the server hints: {', '.join(hints)}\n{said}"
+    return Outcome(client.name, case, stand.engine, passed, took, said.strip(), events_of(log), hints)
+
+
+def events_of(log: str) -> frozenset[str]:
+    """The kinds of events in a piece of wire log."""
+    return frozenset(f"{way} {name}" for _, way, name in WIRE_LINE.findall(log))
+
+
+def hints_of(stand: Stand, log: str) -> tuple[str, ...]:
+    """The hints about every call in a piece of wire log."""
+    calls = dict.fromkeys(call for call, _, _ in WIRE_LINE.findall(log))
+    found = [json.loads(stand.server.get(f"/v1/vivavoce/calls/{call}/hints"))["data"] for call in calls]
+    return tuple(dict.fromkeys(hint["code"] for hints in found for hint in hints))
 
 
 def _variables(stand: Stand) -> dict[str, str]:

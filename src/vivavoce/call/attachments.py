@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from collections.abc import Callable
 from typing import Protocol
 
 from vivavoce.protocol.dialects import Dialect
@@ -55,6 +56,8 @@ class Attachments:
 
     def __init__(self) -> None:
         self.primary: str | None = None
+        self.tap: Callable[[Attachment], Attachment] | None = None
+        """Put before every connection that comes; the wire log listens there."""
         self._expected: dict[str, Attachment] = {}
         self._admitted: dict[str, Attachment] = {}
         self._missed: Missed | None = None
@@ -64,7 +67,7 @@ class Attachments:
 
     def expect(self, attachment: Attachment) -> None:
         """A connection is there."""
-        self._expected[attachment.id] = attachment
+        self._expected[attachment.id] = attachment if self.tap is None else self.tap(attachment)
 
     def admit(self, source: str, *, returning: bool) -> None:
         """Its turn has come. The first one, and one that returns, is the primary connection from now on."""

@@ -19,6 +19,7 @@ from vivavoce.call.prompts import PromptFolder
 from vivavoce.call.rates import Rates
 from vivavoce.call.settings import Settings
 from vivavoce.call.tool_servers import Fronted, NoServers, ToolServers
+from vivavoce.call.wire_log import wire_log
 from vivavoce.protocol.ids import IdSource
 from vivavoce.protocol.session_objects import (
     AudioConfig,
@@ -147,7 +148,7 @@ class Calls:
         setup: dict[str, Any] | None = None,
         watched: bool = True,
     ) -> Call:
-        """Begin a conversation that answers as `model`, whatever the name. Hints are looked for where it is `watched`.
+        """Begin a conversation that answers as `model`, whatever the name. Hints and the wire log are of calls that are `watched`.
 
         `setup`: what the session begins with instead of the server's defaults, in the words of `session.update`; of type
         "transcription" it makes a transcription session. Raises ClientError when it is none.
@@ -165,6 +166,9 @@ class Calls:
             setup,
         )
         observers = [] if observe is None else [observe]
+        wire = wire_log(call_id) if watched else None
+        if wire is not None:
+            observers.append(wire)
         if watched:
             hints = Hints(call_id)
             observers.append(hints)
@@ -177,6 +181,8 @@ class Calls:
             together(observers),
             owner,
         )
+        if wire is not None:
+            call.attachments.tap = wire.tapped
         self._live[call.id] = call
         return call
 

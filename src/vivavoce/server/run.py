@@ -32,12 +32,14 @@ def serve(settings: Settings) -> int:
 
 
 def set_up_logging(settings: Settings) -> None:
-    """The log goes to stderr."""
+    """The log goes to stderr. "debug" is about our own doings: other people's libraries would tell headers and addresses."""
+    level = settings.server.log_level.upper()
     logging.basicConfig(
-        level=settings.server.log_level.upper(),
+        level="INFO" if level == "DEBUG" else level,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
         stream=sys.stderr,
     )
+    logging.getLogger("vivavoce").setLevel(level)
     # uvicorn's own lines say nothing that the banner does not.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
 

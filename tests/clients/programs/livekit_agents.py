@@ -153,8 +153,8 @@ def model() -> openai.realtime.RealtimeModel:
 
 @asynccontextmanager
 async def talking(agent: Agent) -> AsyncIterator[tuple[AgentSession[Any], Mouth, Ear]]:
-    """A started session with a caller on the line."""
-    async with AgentSession(llm=model(), vad=None) as session:
+    """A started session with a caller on the line. Without the warm-up, during which what the caller says is replaced by silence."""
+    async with AgentSession(llm=model(), vad=None, aec_warmup_duration=None) as session:
         mouth, ear = Mouth(), Ear()
         session.input.audio, session.output.audio = mouth, ear
         await session.start(agent, record=False)

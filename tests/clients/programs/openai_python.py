@@ -131,6 +131,8 @@ async def parallel() -> None:
                 elif event.type == "response.output_audio_transcript.done":
                     said += event.transcript
             check(len(running) == 2, f"two calls, not {len(running)}")
+            # A connection closed over unread events keeps the library below waiting for 10 s.
+            await line.until("response.done")
 
 
 async def interruption() -> None:

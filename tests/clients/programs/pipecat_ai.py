@@ -32,9 +32,10 @@ from pipecat.frames.frames import (
     TranscriptionFrame,
     TTSAudioRawFrame,
     TTSSpeakFrame,
+    VADUserStoppedSpeakingFrame,
 )
 from pipecat.pipeline.pipeline import Pipeline
-from pipecat.pipeline.worker import PipelineWorker
+from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregatorPair
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
@@ -128,6 +129,12 @@ class Answers:
             await self.news.wait()
 
 
+def pipeline(*processors: FrameProcessor) -> PipelineWorker:
+    """A pipeline at the rate of the question."""
+    rates = PipelineParams(audio_in_sample_rate=RATE_HZ, audio_out_sample_rate=RATE_HZ)
+    return PipelineWorker(Pipeline(list(processors)), params=rates)
+
+
 Talk = Callable[[PipelineWorker, Ear, Answers], Awaitable[None]]
 
 
@@ -139,7 +146,7 @@ async def run(talk: Talk, asked: str = "", tools: list[Any] | None = None, instr
     context = LLMContext(messages, tools=tools) if tools else LLMContext(messages)
     aggregators = LLMContextAggregatorPair(context)
     ear = Ear()
-    worker = PipelineWorker(Pipeline([aggregators.user(), llm, ear, aggregators.assistant()]))
+    worker = pipeline(aggregators.user(), llm, ear, aggregators.assistant())
     answers = Answers(aggregators)
     await worker.queue_frames([LLMRunFrame()])
     await run_until(worker, talk(worker, ear, answers))
@@ -222,25 +229,41 @@ async def interruption() -> None:
     await run(talk, LONG, instructions=INSTRUCTIONS)
 
 
-async def transcription() -> None:
-    """Its realtime transcription, turns found by the server."""
-    recogniser = OpenAIRealtimeSTTService(base_url=ws_url(), api_key=key(), turn_detection=None)
+async def _transcribed(recogniser: OpenAIRealtimeSTTService, *after: Frame) -> None:
     ear = Ear()
-    worker = PipelineWorker(Pipeline([recogniser, ear]))
+    worker = pipeline(recogniser, ear)
 
     async def talk() -> None:
-        speaking = asyncio.create_task(say(worker))
+        await say(worker)
+        await worker.queue_frames(after)
         await ear.until(lambda: ear.words.strip())
-        await speaking
 
     await run_until(worker, talk())
+
+
+async def transcription() -> None:
+    """Its realtime transcription, turns found by the server."""
+    settings = OpenAIRealtimeSTTService.Settings(model="gpt-transcribe")
+    detection = {"type": "server_vad"}
+    await _transcribed(
+        OpenAIRealtimeSTTService(
+            base_url=ws_url(), api_key=key(), turn_detection=detection, settings=settings
+        )
+    )
+
+
+async def transcription_committed() -> None:
+    """The same with its defaults: turns are found in the pipeline, and committed."""
+    await _transcribed(
+        OpenAIRealtimeSTTService(base_url=ws_url(), api_key=key()), VADUserStoppedSpeakingFrame()
+    )
 
 
 async def rest() -> None:
     """Its speech, over HTTP."""
     voice = OpenAITTSService(base_url=http_url(), api_key=key())
     ear = Ear()
-    worker = PipelineWorker(Pipeline([voice, ear]))
+    worker = pipeline(voice, ear)
 
     async def talk() -> None:
         await worker.queue_frame(TTSSpeakFrame("Good morning."))
@@ -250,5 +273,5 @@ async def rest() -> None:
 
 
 if __name__ == "__main__":
-    cases = (text, audio, tool, parallel, interruption, transcription, rest)
+    cases = (text, audio, tool, parallel, interruption, transcription, transcription_committed, rest)
     main({case.__name__: case for case in cases})

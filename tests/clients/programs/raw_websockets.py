@@ -168,6 +168,8 @@ async def _parallel(delays: dict[str, float], headers: dict[str, str], session: 
             elif event["type"].endswith("audio_transcript.done"):
                 said += event["transcript"]
         check(len(running) == 2, f"two calls, not {len(running)}")
+        # A connection closed over unread events keeps this library waiting for 10 s.
+        await line.until("response.done")
 
 
 async def parallel() -> None:
