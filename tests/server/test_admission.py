@@ -18,7 +18,7 @@ from openai import AsyncOpenAI
 
 from tests.server.rig import Talk, raw_client, server, socket_url
 from tests.server.test_drain import refused_with
-from vivavoce.call.admission import Seats
+from vivavoce.call.admission import PAST_CALLS, Refused, Seats
 from vivavoce.call.settings import LimitSettings
 from vivavoce.server.gate import Gate
 from vivavoce.server.life import Life
@@ -115,6 +115,35 @@ def test_seats_are_counted_for_all_processes_and_dropped_with_one() -> None:
     seats.leave("e")
     seats.leave("never there")
     assert len(seats) == 1
+
+
+def test_calls_that_are_over_are_still_known_to_have_been_somewhere() -> None:
+    seats = Seats()
+    for number in range(PAST_CALLS + 2):
+        seats.take(f"call{number}", "", number % 2)
+        seats.leave(f"call{number}")
+    assert [seats.owner(f"call{number}") for number in (1, 2, PAST_CALLS + 1)] == [None, 0, 1]
+    seats.drop(1)
+    assert [seats.owner(f"call{number}") for number in (2, PAST_CALLS + 1)] == [0, None]
+
+
+def test_who_is_refused_is_counted_and_the_log_is_not_filled(caplog: pytest.LogCaptureFixture) -> None:
+    now = [100.0]
+    seats = Seats(max_sessions=1)
+    seats.refused = Refused("session", lambda: now[0])
+    assert seats.take("a", "") is None
+    for _ in range(1000):
+        full = seats.take("b", "")
+        assert full is not None
+        assert full.retry_after_s == 5
+    now[0] += 10
+    seats.draining = True
+    assert seats.take("b", "") is not None
+    assert [record.getMessage() for record in caplog.records] == [
+        "refused a session: All 1 sessions of this server are taken. Try again later. (since the start: 1 server_overloaded)",
+        "refused a session: The server is about to stop. Try again. (since the start: 1 server_draining, 1000 server_overloaded)",
+    ]
+    assert seats.refused.counts.total() == 1001
 
 
 def test_without_keys_there_is_no_limit_for_each() -> None:

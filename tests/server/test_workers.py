@@ -17,11 +17,12 @@ import pytest
 import websockets
 
 from tests.server.processes import ServeProcess, alive, children_of, serving, until
-from tests.server.rig import Talk, raw_client
+from tests.server.rig import Talk, raw_client, socket_url
 from tests.server.test_drain import closed, refused_with
 from vivavoce.call.registry import Calls
 from vivavoce.call.settings import Settings
 from vivavoce.engines.scripted.engine import ScriptedEngine, ScriptedSettings
+from vivavoce.server.calls import HUNG_UP
 from vivavoce.server.elsewhere import Elsewhere
 from vivavoce.server.life import GOODBYE, Life
 from vivavoce.server.listening import make_config
@@ -118,6 +119,75 @@ async def test_what_cannot_be_served_is_said_once(tmp_path: Path) -> None:
     assert "/nonexistent.toml" in line
 
 
+# --- what the processes share -------------------------------------------------------------------------------------------
+
+
+async def comes_back(url: str) -> None:
+    """A client that drops out of its call, and is let in again whichever process it reaches."""
+    async with raw_client(url) as talk:
+        shown = (await talk.until("session.created"))["session"]
+        session = {"type": "realtime", "vivavoce": {"reattach_s": 60}}
+        await talk.send("session.update", session=session)
+        await talk.until("session.updated")
+    for _ in range(3):
+        async with raw_client(url, f"call_id={shown['vivavoce']['call_id']}&reattach=1", beta=True) as again:
+            assert (await again.until("session.created"))["session"]["id"] == shown["id"]
+            assert await answered(again)
+
+
+async def test_a_call_is_reached_from_every_process(tmp_path: Path) -> None:
+    """Two calls, one in each process; connections go to them in turn, so that of several requests about a call some land elsewhere."""
+    async with (
+        serving(tmp_path, "--workers", "2") as running,
+        sessions(running, 2) as opened,
+        httpx.AsyncClient(base_url=running.url, headers={"Connection": "close"}) as http,
+    ):
+        ids = [talk.events[0]["session"]["vivavoce"]["call_id"] for talk in opened]
+        for talk, call_id in zip(opened, ids, strict=True):
+            for _ in range(3):
+                async with websockets.connect(socket_url(running.url, f"call_id={call_id}")) as socket:
+                    assert socket.response is not None
+                    assert socket.response.headers["x-vivavoce-call-id"] == call_id
+                    side = Talk(socket, beta=True)  # It has not seen how the conversation began.
+                    shown = await side.until("session.created")
+                    assert shown["session"]["id"] == talk.events[0]["session"]["id"]
+                    # Each hears what the other does.
+                    assert await answered(side)
+                    await talk.until("response.done")
+            hints = [await http.get(f"/v1/vivavoce/calls/{call_id}/hints") for _ in range(3)]
+            assert [answer.status_code for answer in hints] == [200] * 3
+        await comes_back(running.url)
+        for talk, call_id in zip(opened, ids, strict=True):
+            assert (await http.post(f"/v1/realtime/calls/{call_id}/hangup")).status_code == 200
+            assert await told(talk) == (1000, HUNG_UP)
+            # It is over, and its hints may still be read.
+            hints = [await http.get(f"/v1/vivavoce/calls/{call_id}/hints") for _ in range(3)]
+            assert [answer.status_code for answer in hints] == [200] * 3
+            assert (await http.post(f"/v1/realtime/calls/{call_id}/hangup")).status_code == 404
+
+
+async def test_what_one_process_keeps_and_counts_the_others_know(tmp_path: Path) -> None:
+    async with (
+        serving(tmp_path, "--workers", "2", VIVAVOCE_LIMITS__REQUESTS_PER_MINUTE="2") as running,
+        httpx.AsyncClient(base_url=running.url, headers={"Connection": "close"}) as http,
+    ):
+        # Longer than what a socket takes at once.
+        asked = {"model": "m", "input": "hello " * 200_000}
+        first = (await http.post("/v1/responses", json=asked)).json()
+        path = f"/v1/responses/{first['id']}"
+        assert [(await http.get(path)).json() for _ in range(4)] == [first] * 4
+        for _ in range(2):
+            more = {"model": "m", "input": "and?", "previous_response_id": first["id"]}
+            answer = await http.post("/v1/responses", json=more)
+            assert (answer.status_code, answer.json()["previous_response_id"]) == (200, first["id"])
+        assert (await http.delete(path)).json()["deleted"]
+        assert [(await http.get(path)).status_code for _ in range(2)] == [404] * 2
+        async with sessions(running, 2) as (one, other):
+            assert [await answered(one), await answered(one)] == [True, True]
+            # The word may be on its way yet when the other session asks; with limits of its own it would be answered twice.
+            assert False in [await answered(other), await answered(other)]
+
+
 # --- calls that another process has -------------------------------------------------------------------------------------
 
 
@@ -146,7 +216,8 @@ class Other:
             await send({"type": "websocket.http.response.start", "status": 404, "headers": []})
             await send({"type": "websocket.http.response.body", "body": b'{"error":{}}'})
             return
-        await send({"type": "websocket.accept", "subprotocol": scope["subprotocols"][0]})
+        headers = [(b"x-vivavoce-call-id", b"rtc_there")]
+        await send({"type": "websocket.accept", "subprotocol": scope["subprotocols"][0], "headers": headers})
         while (message := await receive())["type"] != "websocket.disconnect":
             if message["text"] == "enough":
                 await send({"type": "websocket.close", "code": 4000, "reason": "said so"})
@@ -217,6 +288,9 @@ async def test_a_sideband_to_another_process(pair: Pair) -> None:
         additional_headers={"Authorization": "Bearer key", "Origin": "https://page.example"},
     ) as connection:
         assert connection.subprotocol == "realtime"
+        assert connection.response is not None
+        assert connection.response.headers.get_all("x-vivavoce-call-id") == ["rtc_there"]
+        assert len(connection.response.headers.get_all("date")) == 1
         for word in ("one", "two", "ü" * 100_000):
             await connection.send(word)
             assert await connection.recv() == word.upper()

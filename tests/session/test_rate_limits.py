@@ -91,3 +91,18 @@ def test_sessions_of_a_key_share_their_limits() -> None:
     assert rates.of("a") is rates.of("a")
     assert rates.of("a") is not rates.of("b")
     assert isinstance(Rates(0, 0).of("a"), NoLimits)
+
+
+def test_what_a_session_takes_elsewhere_counts_here_and_is_not_told_again() -> None:
+    told: list[tuple[str, int, int]] = []
+    rates = Rates(2, 1000, lambda *taken: told.append(taken))
+    rates.spent("a", 1, 100, 0)
+    meter = rates.of("a")
+    left = meter.reserve(200, 0)
+    assert left is not None
+    assert [limit.remaining for limit in left] == [0, 700]
+    assert meter.reserve(200, 0) is None
+    assert [limit.remaining for limit in meter.settle(200, 50, 0)] == [0, 850]
+    assert told == [("a", 1, 200), ("a", 0, -150)]
+    assert rates.of("b").reserve(1, 0) is not None
+    assert [rates.of("").reserve(1, 0) for _ in range(3)] == [[], [], []]

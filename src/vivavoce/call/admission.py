@@ -6,14 +6,23 @@ that started them, so that limits count for all of them together and a call can 
 
 from __future__ import annotations
 
-from collections import Counter
+import logging
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
+
+log = logging.getLogger("vivavoce.server")
 
 FULL_RETRY_S = 5
 """A session lasts minutes; a client that comes back after seconds neither hammers the server nor waits long for a free seat."""
 DRAINING_RETRY_S = 10
 """About what a restart takes."""
+TOLD_EVERY_S = 10.0
+"""A crowd before the door must not fill the log."""
+PAST_CALLS = 1000
+"""Calls that are over and whose process is still known: it may be asked about them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +41,26 @@ DRAINING = Full(
 )
 
 
+class Refused:
+    """How many were turned away and why; the log is told at once, then at most every ten seconds."""
+
+    def __init__(self, what: str, clock: Callable[[], float] = time.monotonic) -> None:
+        """`what`: is refused, in the singular."""
+        self.counts: Counter[str] = Counter()
+        self._what = what
+        self._clock = clock
+        self._told_s = -TOLD_EVERY_S
+
+    def count(self, full: Full) -> Full:
+        """One more; returns the reason."""
+        self.counts[full.code] += 1
+        if self._clock() - self._told_s >= TOLD_EVERY_S:
+            self._told_s = self._clock()
+            far = ", ".join(f"{number} {code}" for code, number in sorted(self.counts.items()))
+            log.warning("refused a %s: %s (since the start: %s)", self._what, full.message, far)
+        return full
+
+
 class Admission(Protocol):
     """Seats for sessions, as whoever opens one sees them."""
 
@@ -47,17 +76,28 @@ class Seats:
 
     def __init__(self, max_sessions: int = 0, max_sessions_per_key: int = 0) -> None:
         self.draining = False
+        self.refused = Refused("session")
         self._most = max_sessions
         self._most_each = max_sessions_per_key
         self._taken: dict[str, tuple[int, str]] = {}
         self._held: Counter[str] = Counter()
         self._in_worker: Counter[int] = Counter()
+        self._past: OrderedDict[str, int] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._taken)
 
     def take(self, call_id: str, holder: str, worker: int = 0) -> Full | None:
         """Give a seat in process `worker`, or say why not."""
+        full = self._full(holder)
+        if full is not None:
+            return self.refused.count(full)
+        self._taken[call_id] = worker, holder
+        self._held[holder] += 1
+        self._in_worker[worker] += 1
+        return None
+
+    def _full(self, holder: str) -> Full | None:
         if self.draining:
             return DRAINING
         if self._most and len(self._taken) >= self._most:
@@ -66,9 +106,6 @@ class Seats:
         if self._most_each and holder and self._held[holder] >= self._most_each:
             message = f"This API key has reached its limit of {self._most_each} sessions at the same time."
             return Full(429, "rate_limit_error", "rate_limit_exceeded", message)
-        self._taken[call_id] = worker, holder
-        self._held[holder] += 1
-        self._in_worker[worker] += 1
         return None
 
     def leave(self, call_id: str) -> None:
@@ -80,17 +117,23 @@ class Seats:
         self._held[holder] -= 1
         if not self._held[holder]:
             del self._held[holder]
+        self._past[call_id] = worker
+        if len(self._past) > PAST_CALLS:
+            self._past.popitem(last=False)
 
     def drop(self, worker: int) -> None:
         """A process is gone, and all its sessions with it."""
         for call_id, (owner, _) in list(self._taken.items()):
             if owner == worker:
                 self.leave(call_id)
+        for call_id, owner in list(self._past.items()):
+            if owner == worker:
+                del self._past[call_id]
 
     def owner(self, call_id: str) -> int | None:
-        """The process that has a call."""
+        """The process that has a call, or had it not long ago."""
         found = self._taken.get(call_id)
-        return None if found is None else found[0]
+        return self._past.get(call_id) if found is None else found[0]
 
     def count(self, worker: int) -> int:
         """How many sessions a process has."""

@@ -25,3 +25,5 @@ class Owner:
 
 LOCAL = Owner("local")
 """Everybody, where no keys are configured."""
+NOBODY = Owner("")
+"""The server itself, when it tries whether it answers: no limit counts for it."""

@@ -1,13 +1,26 @@
-"""Requests and tokens per minute and key: buckets that fill up evenly, one pair for each key, in this process."""
+"""Requests and tokens per minute and key: buckets that fill up evenly, one pair for each key.
+
+Where several processes serve, each has buckets of its own and tells the others at once what was taken out of them: a response does not
+wait for an answer from elsewhere, and two that begin in the same millisecond may both get the last request of a minute, which the
+buckets make up for.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from vivavoce.protocol.responses import RateLimit
 from vivavoce.session.rate_limits import NoLimits, RateLimits, RateMeter
 
 MINUTE_MS = 60_000
+
+Tell = Callable[[str, int, int], None]
+"""Of which key how many requests and tokens were taken; negative: given back."""
+
+
+def _nobody(key_id: str, requests: int, tokens: int) -> None:
+    """One process serves everything."""
 
 
 @dataclass(slots=True)
@@ -38,42 +51,58 @@ class Bucket:
 class KeyRates:
     """The meter of one key, shared by its sessions. A limit of 0 is none."""
 
-    def __init__(self, requests: int, tokens: int) -> None:
+    def __init__(self, requests: int, tokens: int, key_id: str = "", tell: Tell = _nobody) -> None:
         wanted = {"requests": requests, "tokens": tokens}
         self._buckets = {name: Bucket(limit, limit, 0) for name, limit in wanted.items() if limit}
+        self._key_id = key_id
+        self._tell = tell
 
     def reserve(self, tokens: int, now_ms: int) -> RateLimits | None:
         """Set aside, unless a bucket is empty. A single response larger than the limit runs into debt and is not refused for ever."""
         if any(bucket.at(now_ms) < 1 for bucket in self._buckets.values()):
             return None
-        self._take("requests", 1)
-        self._take("tokens", tokens)
+        self._take(1, tokens)
+        self._tell(self._key_id, 1, tokens)
         return self._shown()
 
     def settle(self, reserved: int, used: int, now_ms: int) -> RateLimits:
         """Give back what was not used, or take what was used beyond it."""
-        for bucket in self._buckets.values():
-            bucket.at(now_ms)
-        self._take("tokens", used - reserved)
+        self.spent(0, used - reserved, now_ms)
+        self._tell(self._key_id, 0, used - reserved)
         return self._shown()
 
-    def _take(self, name: str, count: int) -> None:
-        if name in self._buckets:
-            self._buckets[name].left -= count
+    def spent(self, requests: int, tokens: int, now_ms: int) -> None:
+        """Something was used that need not be told: by a session of another process."""
+        for bucket in self._buckets.values():
+            bucket.at(now_ms)
+        self._take(requests, tokens)
+
+    def _take(self, requests: int, tokens: int) -> None:
+        for name, count in (("requests", requests), ("tokens", tokens)):
+            if name in self._buckets:
+                self._buckets[name].left -= count
 
     def _shown(self) -> RateLimits:
         return [bucket.shown(name) for name, bucket in self._buckets.items()]
 
 
 class Rates:
-    """The meters of all keys."""
+    """The meters of all keys. `tell`: where what is taken is told of, if other processes have sessions of the same keys."""
 
-    def __init__(self, requests_per_minute: int, tokens_per_minute: int) -> None:
+    def __init__(self, requests_per_minute: int, tokens_per_minute: int, tell: Tell = _nobody) -> None:
         self._limits = (requests_per_minute, tokens_per_minute)
+        self._tell = tell
         self._keys: dict[str, KeyRates] = {}
 
     def of(self, key_id: str) -> RateMeter:
-        """The meter of a key."""
-        if not any(self._limits):
-            return NoLimits()
-        return self._keys.setdefault(key_id, KeyRates(*self._limits))
+        """The meter of a key; nothing is counted for nobody."""
+        return self._meter(key_id) if key_id and any(self._limits) else NoLimits()
+
+    def spent(self, key_id: str, requests: int, tokens: int, now_ms: int) -> None:
+        """What sessions of another process took."""
+        self._meter(key_id).spent(requests, tokens, now_ms)
+
+    def _meter(self, key_id: str) -> KeyRates:
+        if key_id not in self._keys:
+            self._keys[key_id] = KeyRates(*self._limits, key_id, self._tell)
+        return self._keys[key_id]

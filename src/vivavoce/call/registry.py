@@ -112,6 +112,7 @@ class Calls:
         engine: Engine,
         admission: Admission | None = None,
         tools: ToolServers | None = None,
+        rates: Rates | None = None,
     ) -> None:
         self.settings = settings
         self.tools = tools or NoServers()
@@ -121,7 +122,7 @@ class Calls:
         self._live: dict[str, Call] = {}
         self._hints: dict[str, tuple[Owner, Hints]] = {}
         self._prompts = PromptFolder(settings.data_path / "prompts")
-        self._rates = Rates(limits.requests_per_minute, limits.tokens_per_minute)
+        self._rates = rates or Rates(limits.requests_per_minute, limits.tokens_per_minute)
 
     def __len__(self) -> int:
         return len(self._live)

@@ -55,7 +55,7 @@ class LimitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `max_requests`: POST requests under /v1 that are being worked on, per process. `max_waiting`: connections that have not said yet what
     they want, per process; `handshake_s`: for how long they may. `requests_per_minute`, `tokens_per_minute`: responses of a key's
-    sessions and their tokens, per process.
+    sessions and their tokens, in all processes together.
     """
 
     max_sessions: Annotated[int, Meta(ge=0)] = 0

@@ -12,7 +12,6 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from starlette.routing import WebSocketRoute
 
 import vivavoce
-from vivavoce.call.admission import Admission
 from vivavoce.call.ports import Engine
 from vivavoce.call.registry import Calls
 from vivavoce.call.settings import Settings
@@ -26,6 +25,7 @@ from vivavoce.server.minting import add_minting_routes
 from vivavoce.server.readiness import Readiness
 from vivavoce.server.realtime import RealtimeEndpoint, TranslationEndpoint
 from vivavoce.server.rest.mount import mount_rest
+from vivavoce.server.shared import Shared
 
 PAGE = Path(__file__).parent / "page"
 PAGE_HEADERS = {
@@ -49,14 +49,15 @@ CREATED = 1_778_112_000
 
 
 def create_app(
-    settings: Settings, engine: Engine, life: Life | None = None, admission: Admission | None = None
+    settings: Settings, engine: Engine, life: Life | None = None, shared: Shared | None = None
 ) -> FastAPI:
     """The server as an ASGI application. The engine is started and closed with it.
 
-    `life`: tells when nobody may come in any more. `admission`: who may, where other processes serve as well.
+    `life`: tells when nobody may come in any more. `shared`: what is common with others, where several processes serve.
     """
     life = life or Life(settings.server.drain_s)
-    calls = Calls(settings, engine, admission, McpServers(settings.mcp))
+    shared = shared or Shared()
+    calls = Calls(settings, engine, shared.admission, McpServers(settings.mcp), shared.rates)
     readiness = Readiness()
     authority = Authority(settings)
 
@@ -83,7 +84,7 @@ def create_app(
     _add_routes(app, authority, readiness, life)
     add_minting_routes(app, authority, calls)
     add_call_routes(app, authority, calls)
-    mount_rest(app, settings, engine)
+    mount_rest(app, settings, engine, shared.shelf)
     return app
 
 

@@ -26,6 +26,8 @@ ReachFor = Callable[[str], Awaitable[socket.socket | None]]
 
 _ABOUT_A_CALL = re.compile(r"/calls/([^/]+)")
 _HOP_BY_HOP = frozenset({b"connection", b"keep-alive", b"te", b"trailer", b"upgrade", b"proxy-connection"})
+_SAID_HERE_TOO = frozenset({b"transfer-encoding", b"date", b"server"})
+"""What this process puts into its own answer."""
 _READ_BYTES = 65_536
 _WHOLE: dict[str, Any] = {"max_size": None, "compression": None, "ping_interval": None, "max_queue": 16}
 """The processes trust each other, and the client's own keep-alive shows whether it is there."""
@@ -63,6 +65,11 @@ def call_in_question(scope: Message) -> str | None:
         found = _ABOUT_A_CALL.search(scope["path"])
         return found[1] if found else None
     return None
+
+
+def _is_of_this_hop(name: bytes) -> bool:
+    """A header of an answer that is not for the client: it is about the connection between the two processes."""
+    return name in _HOP_BY_HOP or name in _SAID_HERE_TOO or name.startswith(b"sec-websocket-")
 
 
 def _target(scope: Message) -> bytes:
@@ -110,8 +117,7 @@ async def _pass_answer(talk: h11.Connection, reader: asyncio.StreamReader, send:
         if event is h11.NEED_DATA:
             talk.receive_data(await reader.read(_READ_BYTES))
         elif isinstance(event, h11.Response):
-            headers = [(name, value) for name, value in event.headers if name not in _HOP_BY_HOP]
-            headers = [pair for pair in headers if pair[0] not in (b"transfer-encoding", b"date", b"server")]
+            headers = [pair for pair in event.headers if not _is_of_this_hop(pair[0])]
             await send({"type": "http.response.start", "status": event.status_code, "headers": headers})
         elif isinstance(event, h11.Data):
             await send({"type": "http.response.body", "body": bytes(event.data), "more_body": True})
@@ -151,7 +157,7 @@ async def _pass_socket(
     except InvalidStatus as refused:
         response = refused.response
         answer = [(name.lower().encode(), value.encode()) for name, value in response.headers.raw_items()]
-        answer = [pair for pair in answer if pair[0] not in _HOP_BY_HOP]
+        answer = [pair for pair in answer if not _is_of_this_hop(pair[0])]
         await send(
             {"type": "websocket.http.response.start", "status": response.status_code, "headers": answer}
         )
@@ -162,7 +168,12 @@ async def _pass_socket(
         await send({"type": "websocket.close", "code": 1011})
         return
     async with other:
-        await send({"type": "websocket.accept", "subprotocol": other.subprotocol})
+        assert other.response is not None
+        headers = [
+            (name.lower().encode(), value.encode()) for name, value in other.response.headers.raw_items()
+        ]
+        headers = [pair for pair in headers if not _is_of_this_hop(pair[0])]
+        await send({"type": "websocket.accept", "subprotocol": other.subprotocol, "headers": headers})
         await _both_ways(other, receive, send)
 
 

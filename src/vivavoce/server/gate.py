@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from vivavoce.call.admission import DRAINING, FULL_RETRY_S, Full
+from vivavoce.call.admission import DRAINING, FULL_RETRY_S, Full, Refused
 from vivavoce.call.settings import LimitSettings
 from vivavoce.server.auth import bearer
 from vivavoce.server.life import Life
@@ -32,6 +32,7 @@ class Gate:
         self._limits = limits
         self._life = life
         self._running: Counter[bytes] = Counter()
+        self._refused = Refused("request")
 
     async def __call__(self, scope: Message, receive: Receive, send: SendMessage) -> None:
         """Pass a request on, or answer it here."""
@@ -41,7 +42,7 @@ class Gate:
         key = _fingerprint(scope["headers"])
         full = self._full(key)
         if full is not None:
-            await answer(send, full)
+            await answer(send, self._refused.count(full))
             return
         self._running[key] += 1
         try:

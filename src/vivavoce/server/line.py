@@ -18,6 +18,7 @@ import msgspec
 from vivavoce.call.admission import Full
 from vivavoce.call.ports import EngineNames
 from vivavoce.call.settings import Settings
+from vivavoce.server.rest.kept import ShelfRequest
 
 _LENGTH = struct.Struct("!I")
 _READ_BYTES = 65_536
@@ -39,11 +40,12 @@ class Connection(msgspec.Struct, tag=True, frozen=True):
 
 
 class Reply(msgspec.Struct, tag=True, frozen=True):
-    """To a process: the answer to its `Take` or `Reach`."""
+    """To a process: the answer to its `Take`, `Reach` or `OnShelf`."""
 
     number: int
     full: Full | None = None
     found: bool = False
+    body: bytes | None = None
 
 
 class Drain(msgspec.Struct, tag=True, frozen=True):
@@ -89,8 +91,23 @@ class Reach(msgspec.Struct, tag=True, frozen=True):
     call_id: str
 
 
-Downward = Begin | Connection | Reply | Drain | Stop
-Upward = Started | Unable | Take | Leave | Reach
+class OnShelf(msgspec.Struct, tag=True, frozen=True):
+    """From a process: keep something that clients may come back to, or look for it."""
+
+    number: int
+    request: ShelfRequest
+
+
+class Spent(msgspec.Struct, tag=True, frozen=True):
+    """From a process, and on to all others: a session took so much out of its key's limits."""
+
+    key_id: str
+    requests: int
+    tokens: int
+
+
+Downward = Begin | Connection | Reply | Drain | Stop | Spent
+Upward = Started | Unable | Take | Leave | Reach | OnShelf | Spent
 Incoming = TypeVar("Incoming")
 
 
@@ -113,14 +130,15 @@ class Line(Generic[Incoming]):
         self._loop = asyncio.get_running_loop()
         self._read = bytearray()
         self._sockets: deque[socket.socket] = deque()
-        self._unsent: deque[tuple[bytes, socket.socket | None]] = deque()
+        self._unsent: deque[tuple[memoryview, socket.socket | None]] = deque()
         self._open = True
         self._loop.add_reader(end.fileno(), self._receive)
 
     def send(self, frame: Downward | Upward, passed: socket.socket | None = None) -> None:
         """Send a frame, with a socket if there is one; ours is closed when it is on its way."""
         body = msgspec.msgpack.encode(frame)
-        self._unsent.append((_LENGTH.pack(len(body)) + body, passed))
+        # A view, because what is left of a long frame is cut off again and again.
+        self._unsent.append((memoryview(_LENGTH.pack(len(body)) + body), passed))
         if len(self._unsent) == 1:
             self._flush()
 

@@ -15,7 +15,6 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.config import STARTUP_FAILURE
 
-from vivavoce.call.admission import Admission
 from vivavoce.call.ports import Engine
 from vivavoce.call.registry import Calls
 from vivavoce.call.settings import Settings
@@ -165,9 +164,8 @@ def make_server(
     engine: Engine,
     on_started: OnStarted,
     certificate: Certificate | None = None,
-    admission: Admission | None = None,
 ) -> Server:
     """A server ready to `serve()` or `run()`."""
     life = Life(settings.server.drain_s)
-    app = create_app(settings, engine, life, admission)
+    app = create_app(settings, engine, life)
     return Server(make_config(app, settings, certificate), app.state.calls, life, on_started, certificate)

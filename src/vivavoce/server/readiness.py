@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from vivavoce.call.owner import NOBODY
 from vivavoce.call.registry import Calls
 from vivavoce.protocol.dialects import GA, Dialect
 
@@ -86,8 +87,9 @@ class ProbeAttachment:
 
 async def probe(calls: Calls) -> str | None:
     """Run a typed and a spoken turn. None when both went through, otherwise what went wrong."""
-    # Not watched for mistakes of clients: it does play the engine's own voice to it.
-    call = calls.open("probe", int(asyncio.get_running_loop().time() * 1000), watched=False)
+    # Not watched for mistakes of clients, since it does play the engine's own voice to it; and nobody's limits count for it.
+    now_ms = int(asyncio.get_running_loop().time() * 1000)
+    call = calls.open("probe", now_ms, owner=NOBODY, watched=False)
     client = ProbeAttachment()
     call.join(client)
 

@@ -28,8 +28,10 @@ from vivavoce.server.line import (
     Drain,
     Leave,
     Line,
+    OnShelf,
     Reach,
     Reply,
+    Spent,
     Started,
     Stop,
     Take,
@@ -37,6 +39,7 @@ from vivavoce.server.line import (
     Upward,
     upward_decoder,
 )
+from vivavoce.server.rest.kept import Shelf
 
 log = logging.getLogger("vivavoce.server")
 
@@ -93,6 +96,7 @@ class Supervisor:
         self._settings = _share_of(settings, workers)
         self._life = Life(settings.server.drain_s)
         self._seats = Seats(limits.max_sessions, limits.max_sessions_per_key)
+        self._shelf = Shelf(settings.rest.kept_responses, settings.rest.kept_bytes)
         self._announce: Announce | None = announce
         self._workers: dict[int, WorkerProcess] = {}
         self._wanted = range(workers)
@@ -194,6 +198,12 @@ class Supervisor:
             case Reach(number=asked, call_id=call_id):
                 assert passed is not None
                 worker.line.send(Reply(asked, found=self._reach(number, call_id, passed)))
+            case OnShelf(number=asked, request=request):
+                worker.line.send(Reply(asked, body=self._shelf.do(request)))
+            case Spent():
+                for other in self._ready():
+                    if other is not worker:
+                        other.line.send(frame)
 
     def _reach(self, asking: int, call_id: str, passed: socket.socket) -> bool:
         """Hand a connection from one process to the one that has a call."""

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from types import FrameType
 
 from vivavoce.call.admission import Full
+from vivavoce.call.rates import Rates
 from vivavoce.call.settings import Settings, SettingsError
 from vivavoce.engines.workers.main import die_with_parent
 from vivavoce.server import tls
@@ -30,8 +31,10 @@ from vivavoce.server.line import (
     Drain,
     Leave,
     Line,
+    OnShelf,
     Reach,
     Reply,
+    Spent,
     Started,
     Stop,
     Take,
@@ -39,13 +42,15 @@ from vivavoce.server.line import (
     downward_decoder,
 )
 from vivavoce.server.listening import Server, make_config
+from vivavoce.server.rest.kept import ShelfRequest
 from vivavoce.server.run import set_up_logging
+from vivavoce.server.shared import Shared
 
 log = logging.getLogger("vivavoce.server")
 
 
-class SharedSeats:
-    """Admission where several processes serve: the supervisor has the table."""
+class Supervised:
+    """What several processes share, as one of them sees it: the supervisor has the table of seats and the shelf."""
 
     def __init__(self, line: Line[Downward]) -> None:
         self._line = line
@@ -73,6 +78,14 @@ class SharedSeats:
             return ours
         ours.close()
         return None
+
+    async def ask(self, request: ShelfRequest) -> bytes | None:
+        """Put on the shelf or look there; the answer says that it is done."""
+        return (await self._ask(lambda number: self._line.send(OnShelf(number, request)))).body
+
+    def spent(self, key_id: str, requests: int, tokens: int) -> None:
+        """Tell the other processes what was taken out of a key's limits."""
+        self._line.send(Spent(key_id, requests, tokens))
 
     def answered(self, reply: Reply) -> None:
         """The supervisor's answer."""
@@ -117,7 +130,8 @@ class Worker:
 
     def __init__(self, end: socket.socket) -> None:
         self._line: Line[Downward] = Line(end, downward_decoder, self._hear, lambda: os._exit(1))
-        self._seats = SharedSeats(self._line)
+        self._supervised = Supervised(self._line)
+        self._rates: Rates | None = None
         self._begin: asyncio.Future[Begin] = asyncio.get_running_loop().create_future()
         self._server: HandedServer | None = None
         self._taking: set[asyncio.Task[None]] = set()
@@ -138,11 +152,16 @@ class Worker:
         engine = make_engine(settings)
         certificate = tls.Certificate(settings) if tls.wanted(settings) else None
         life = Life(float("inf"))
-        app = create_app(settings, engine, life, self._seats)
+        limits, supervised = settings.limits, self._supervised
+        self._rates = Rates(limits.requests_per_minute, limits.tokens_per_minute, supervised.spent)
+        app = create_app(settings, engine, life, Shared(supervised, self._rates, supervised))
         calls = app.state.calls
-        app.add_middleware(
-            Elsewhere, is_here=lambda call_id: calls.get(call_id) is not None, reach=self._seats.reach
-        )
+
+        def is_here(call_id: str) -> bool:
+            # Hints can still be read when a call is over.
+            return calls.get(call_id) is not None or calls.hints(call_id) is not None
+
+        app.add_middleware(Elsewhere, is_here=is_here, reach=supervised.reach)
 
         def on_started(host: str, port: int) -> None:
             # What is loaded by now stays for good: a collector that need not walk it keeps no call waiting.
@@ -157,10 +176,14 @@ class Worker:
             case Begin():
                 self._begin.set_result(frame)
             case Reply():
-                self._seats.answered(frame)
+                self._supervised.answered(frame)
             case Connection(inside=inside):
                 assert passed is not None
                 self._serve(passed, inside)
+            case Spent(key_id=key_id, requests=requests, tokens=tokens):
+                if self._rates is not None:
+                    now_ms = int(asyncio.get_running_loop().time() * 1000)
+                    self._rates.spent(key_id, requests, tokens, now_ms)
             case Drain():
                 if self._server is not None:
                     self._server.life.drain(self._server.sessions())

@@ -127,7 +127,7 @@ class Completion:
             async with aclosing(self._said(cutter.flush())) as said:
                 async for one in said:
                     yield one
-            yield self._chunk({"audio": {"expires_at": self._keep_words()}})
+            yield self._chunk({"audio": {"expires_at": await self._keep_words()}})
         yield self._chunk({}, self._finish_reason())
         if self._body.stream_options is not None and self._body.stream_options.include_usage:
             yield event(self._head("chat.completion.chunk") | {"choices": [], "usage": self._usage()})
@@ -173,7 +173,7 @@ class Completion:
         return {
             "id": self._audio_id,
             "data": pybase64.b64encode_as_string(sound),
-            "expires_at": self._keep_words(),
+            "expires_at": await self._keep_words(),
             "transcript": self._tally.text,
         }
 
@@ -188,9 +188,9 @@ class Completion:
                     yield self._chunk({"audio": {"data": pybase64.b64encode_as_string(piece.clip.pcm)}})
             self._audio_tokens += counted.tokens
 
-    def _keep_words(self) -> int:
+    async def _keep_words(self) -> int:
         """What was said, for the conversation's next request; returns until when."""
-        self._office.kept.put(self._owner, self._audio_id, self._tally.text)
+        await self._office.kept.keep_words(self._owner, self._audio_id, self._tally.text)
         return self._created + AUDIO_KEPT_S
 
     def _usage(self) -> dict[str, Any]:

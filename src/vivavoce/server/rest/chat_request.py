@@ -181,18 +181,18 @@ async def _message(office: Office, message: Message, place: str, owner: str) -> 
                 )
             return {"role": "tool", "tool_call_id": message.tool_call_id, "content": content}
         case "assistant":
-            return _assistant(office, message, content, place, owner)
+            return await _assistant(office, message, content, place, owner)
         case "user":
             return {"role": "user", "content": content}
     return {"role": "system", "content": content}
 
 
-def _assistant(
+async def _assistant(
     office: Office, message: Message, content: str | list[dict[str, Any]], place: str, owner: str
 ) -> dict[str, Any]:
     if message.audio is not None:
-        said = office.kept.get(owner, message.audio.id)
-        if not isinstance(said, str):
+        said = await office.kept.words(owner, message.audio.id)
+        if said is None:
             path = f"{place}.audio.id"
             raise ApiError(
                 f"Audio '{message.audio.id}' not found or expired.", param=path, code="invalid_value"

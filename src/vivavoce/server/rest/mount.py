@@ -11,12 +11,16 @@ from fastapi import FastAPI
 from vivavoce.call.ports import Engine
 from vivavoce.call.settings import Settings
 from vivavoce.server.rest import chat, responses, speech, transcriptions
+from vivavoce.server.rest.kept import AskShelf
 from vivavoce.server.rest.office import Office
 
 
-def mount_rest(app: FastAPI, settings: Settings, engine: Engine) -> None:
-    """Add the routes. What they share is `app.state.office`; its processes start when first needed and end with the server."""
-    office = Office(settings, engine)
+def mount_rest(app: FastAPI, settings: Settings, engine: Engine, shelf: AskShelf | None = None) -> None:
+    """Add the routes. What they share is `app.state.office`; its processes start when first needed and end with the server.
+
+    `shelf`: where is kept what clients come back to, if not in this process.
+    """
+    office = Office(settings, engine, shelf)
     app.state.office = office
     for room in (speech, transcriptions, responses, chat):
         app.include_router(room.router)

@@ -6,7 +6,7 @@ from vivavoce.call.ports import Engine, Stages
 from vivavoce.call.settings import Settings
 from vivavoce.engines.workers import Blueprint, PoolSize, WorkerPool
 from vivavoce.server.rest.errors import ApiError
-from vivavoce.server.rest.kept import Kept
+from vivavoce.server.rest.kept import AskShelf, Kept, OwnShelf
 from vivavoce.server.rest.seats import Seats
 
 _CODECS = Blueprint("vivavoce.server.rest.codec_worker:start", "codec", noun="decoder")
@@ -17,10 +17,11 @@ WAITING_PER_SEAT = 8
 class Office:
     """Seats, the engine's stages, the processes that decode what clients upload, and what is remembered for them."""
 
-    def __init__(self, settings: Settings, engine: Engine) -> None:
+    def __init__(self, settings: Settings, engine: Engine, shelf: AskShelf | None = None) -> None:
         self.seats = Seats(settings.rest.at_once, WAITING_PER_SEAT * settings.rest.at_once)
         self.codecs = WorkerPool(_CODECS, PoolSize(most=2, warm=0), wait_ms=20_000)
-        self.kept = Kept(settings.rest.kept_responses, settings.rest.kept_bytes)
+        most, most_bytes = settings.rest.kept_responses, settings.rest.kept_bytes
+        self.kept = Kept(shelf or OwnShelf(most, most_bytes), most_bytes)
         self._engine = engine
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import aclosing
 from typing import Any
 
@@ -23,7 +23,11 @@ class Answering:
     """One response. `keep` is called with the object when it is over, however it ended."""
 
     def __init__(
-        self, model: LanguageModel, body: ResponseRequest, prompt: Prompt, keep: Callable[[Event], None]
+        self,
+        model: LanguageModel,
+        body: ResponseRequest,
+        prompt: Prompt,
+        keep: Callable[[Event], Awaitable[None]],
     ) -> None:
         self._model = model
         self._body = body
@@ -44,7 +48,7 @@ class Answering:
                     """Nobody reads the events."""
         for _ in self._close():
             """Nor these."""
-        return self._over()
+        return await self._over()
 
     async def events(self) -> AsyncGenerator[Event, None]:
         """The events, in the documented order. A failing model ends them with `response.failed`."""
@@ -58,12 +62,12 @@ class Answering:
         except EngineError as error:
             log.warning("%s failed: %s", error.stage, error.message)
             failed = self._object("failed") | {"error": {"code": "server_error", "message": error.message}}
-            self._keep(failed)
+            await self._keep(failed)
             yield self._event("response.failed", response=failed)
             return
         for one in self._close():
             yield one
-        over = self._over()
+        over = await self._over()
         yield self._event(f"response.{over['status']}", response=over)
 
     # --- pieces -------------------------------------------------------------------------------------
@@ -155,13 +159,13 @@ class Answering:
         place = {"item_id": self._output[-1]["id"], "output_index": self._index(), "content_index": 0}
         return self._event(kind, **place, **fields)
 
-    def _over(self) -> Event:
+    async def _over(self) -> Event:
         if self._tally.reason == "stop":
             over = self._object("completed") | {"completed_at": int(time.time())}
         else:
             over = self._object("incomplete") | {"incomplete_details": {"reason": self._tally.reason}}
         over["usage"] = self._usage()
-        self._keep(over)
+        await self._keep(over)
         return over
 
     def _usage(self) -> Event:

@@ -10,7 +10,6 @@ from vivavoce.call.ports import Prompt
 from vivavoce.server.rest.answers import check_choice, joined_instructions, new_id
 from vivavoce.server.rest.chat_request import MAX_TOKENS
 from vivavoce.server.rest.errors import ApiError
-from vivavoce.server.rest.kept import KeptResponse
 from vivavoce.server.rest.office import Office
 from vivavoce.server.rest.parts import Part, content_of
 
@@ -94,12 +93,12 @@ def refuse_unserved(body: ResponseRequest) -> None:
         raise ApiError(message, param="text.format", code="unsupported_value")
 
 
-def items_of(office: Office, body: ResponseRequest, owner: str) -> tuple[dict[str, Any], ...]:
+async def items_of(office: Office, body: ResponseRequest, owner: str) -> tuple[dict[str, Any], ...]:
     """Everything that leads to the answer, oldest first: the kept conversation, then the new input. Raises ApiError."""
     before: tuple[dict[str, Any], ...] = ()
     if body.previous_response_id is not None:
-        kept = office.kept.get(owner, body.previous_response_id)
-        if not isinstance(kept, KeptResponse):
+        kept = await office.kept.response(owner, body.previous_response_id)
+        if kept is None:
             raise ApiError(
                 f"Previous response with id '{body.previous_response_id}' not found.",
                 param="previous_response_id",
@@ -110,10 +109,10 @@ def items_of(office: Office, body: ResponseRequest, owner: str) -> tuple[dict[st
     if isinstance(given, str):
         text = [{"type": "input_text", "text": given}]
         return (*before, {"type": "message", "id": new_id("msg"), "role": "user", "content": text})
-    return (*before, *(_item(office, one, f"input[{n}]", owner) for n, one in enumerate(given)))
+    return (*before, *[await _item(office, one, f"input[{n}]", owner) for n, one in enumerate(given)])
 
 
-def _item(office: Office, item: Item, place: str, owner: str) -> dict[str, Any]:
+async def _item(office: Office, item: Item, place: str, owner: str) -> dict[str, Any]:
     kind = item.type or ("message" if item.role else "item_reference")
     needed = {
         "message": ("role", "content"),
@@ -129,7 +128,7 @@ def _item(office: Office, item: Item, place: str, owner: str) -> dict[str, Any]:
                 code="missing_required_parameter",
             )
     if kind == "item_reference":
-        found = next((one for one in office.kept.items(owner) if one.get("id") == item.id), None)
+        found = await office.kept.item(owner, item.id or "")
         if found is None:
             message = f"Item with id '{item.id}' not found."
             raise ApiError(message, status=404, param="input", code="item_not_found")

@@ -62,12 +62,12 @@ async def create_response(body: ResponseRequest, request: Request) -> Response:
     office: Office = request.app.state.office
     whose = owner(request)
     refuse_unserved(body)
-    items = items_of(office, body, whose)
+    items = await items_of(office, body, whose)
     prompt = await unless_gone(request, prompt_of(office, body, items))
 
-    def keep(response: dict[str, Any]) -> None:
+    async def keep(response: dict[str, Any]) -> None:
         if body.store is not False:
-            office.kept.put(whose, response["id"], KeptResponse(response, (*items, *response["output"])))
+            await office.kept.keep_response(whose, KeptResponse(response, (*items, *response["output"])))
 
     answering = Answering(office.stages.llm, body, prompt, keep)
     if body.stream:
@@ -84,22 +84,22 @@ async def _encoded(answering: Answering) -> Any:
 @router.get("/v1/responses/{response_id}", responses=described(ResponseObject))
 async def get_response(response_id: str, request: Request) -> Response:
     """A kept response."""
-    return JSONResponse(_kept(request, response_id).response)
+    return JSONResponse((await _kept(request, response_id)).response)
 
 
 @router.delete("/v1/responses/{response_id}", responses=described(Deleted))
 async def delete_response(response_id: str, request: Request) -> Response:
     """Forget a kept response."""
-    _kept(request, response_id)
+    await _kept(request, response_id)
     office: Office = request.app.state.office
-    office.kept.drop(owner(request), response_id)
+    await office.kept.forget_response(owner(request), response_id)
     return JSONResponse({"id": response_id, "object": "response", "deleted": True})
 
 
 @router.get("/v1/responses/{response_id}/input_items", responses=described(ItemList))
 async def list_input_items(response_id: str, request: Request) -> Response:
     """What led to a kept response, newest first (`order=asc`: oldest first)."""
-    kept = _kept(request, response_id)
+    kept = await _kept(request, response_id)
     items = list(kept.items[: len(kept.items) - len(kept.response["output"])])
     if request.query_params.get("order") != "asc":
         items.reverse()
@@ -111,9 +111,9 @@ async def list_input_items(response_id: str, request: Request) -> Response:
     return JSONResponse({"object": "list", "data": items, "has_more": False} | ends)
 
 
-def _kept(request: Request, response_id: str) -> KeptResponse:
+async def _kept(request: Request, response_id: str) -> KeptResponse:
     office: Office = request.app.state.office
-    kept = office.kept.get(owner(request), response_id)
-    if not isinstance(kept, KeptResponse):
+    kept = await office.kept.response(owner(request), response_id)
+    if kept is None:
         raise ApiError(f"Response with id '{response_id}' not found.", status=404)
     return kept
