@@ -21,9 +21,9 @@ from vivavoce.call.driver import Call
 from vivavoce.call.ports import EngineCall, VoiceActivity
 from vivavoce.call.registry import opening_session, session_options
 from vivavoce.call.settings import SessionSettings, Settings
-from vivavoce.engines.cascade.vad import EnergyVoiceActivity, SileroModel
 from vivavoce.engines.scripted.engine import ScriptedEngine, ScriptedSettings
 from vivavoce.engines.scripted.script import Script, Step
+from vivavoce.engines.vad import EnergyVoiceActivity, SileroModel
 from vivavoce.protocol.client_events import InputAudioBufferAppend
 from vivavoce.protocol.dialects import GA, Dialect
 from vivavoce.protocol.errors import EngineError

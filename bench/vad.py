@@ -12,7 +12,7 @@ import numpy as np
 
 from vivavoce.audio.clip import Clip, Frame
 from vivavoce.call.ports import VoiceActivity
-from vivavoce.engines.cascade.vad import EnergyVoiceActivity, SileroModel
+from vivavoce.engines.vad import EnergyVoiceActivity, SileroModel
 from vivavoce.protocol.errors import EngineError
 
 

@@ -33,10 +33,6 @@ PLUGS = {
 }
 """Inside a room: plugs of equal shape that never import each other."""
 
-BORROWED = frozenset({("scripted", "cascade")})
-"""Except these: the scripted engine can be run with the cascade's voice activity, to measure the server with
-it."""
-
 WORLD = frozenset(
     [
         "asyncio",
@@ -320,7 +316,7 @@ def _separation(module: Module, imported: Import, names: list[str]) -> Iterator[
     plugs = PLUGS.get(module.room, frozenset())
     own = module.parts[2] if len(module.parts) > 2 else ""
     same_room = names[:2] == [module.parts[0], module.room] and len(names) > 2
-    if same_room and own in plugs and names[2] in plugs - {own} and (own, names[2]) not in BORROWED:
+    if same_room and own in plugs and names[2] in plugs - {own}:
         yield module.at(imported.line, f"{module.room}/{own} imports {module.room}/{names[2]}")
 
 

@@ -46,9 +46,7 @@ LAWFUL = {
     "the package's version": {"server/app.py": "from vivavoce import __version__\n"},
     "cli names demo in a function": {"cli.py": "def demo():\n    from vivavoce.demo import run\n"},
     "demo imports all": {"demo/a.py": "import openai\nfrom vivavoce.cli import main\n"},
-    "scripted borrows voice activity": {
-        "engines/scripted/a.py": "from vivavoce.engines.cascade import vad\n"
-    },
+    "what plugs share lies beside them": {"engines/scripted/a.py": "from vivavoce.engines import vad\n"},
     "heavy inside a function": {"engines/cascade/vad.py": "def load():\n    import onnxruntime\n"},
     "heavy for mypy only": {"engines/a.py": "if TYPE_CHECKING:\n    import onnxruntime\n"},
     "heavy in a worker": {"engines/cascade/stt_worker.py": "import pocketsphinx\n"},

@@ -11,9 +11,9 @@ from pathlib import Path
 from vivavoce.call.ports import EngineCall
 from vivavoce.call.settings import ServerSettings, SessionSettings, Settings
 from vivavoce.demo.server import Address
-from vivavoce.engines.cascade.vad import EnergyVoiceActivity
 from vivavoce.engines.scripted.engine import ScriptedCall, ScriptedEngine, ScriptedSettings
 from vivavoce.engines.scripted.script import Script, read_script
+from vivavoce.engines.vad import EnergyVoiceActivity
 from vivavoce.server.listening import make_server
 from vivavoce.session.effects import EngineEffect, Transcribe
 from vivavoce.session.signals import Signal

@@ -16,7 +16,7 @@ import pytest
 from tests.server.rig import server
 from vivavoce.call.settings import Settings, load_settings
 from vivavoce.cli import main
-from vivavoce.engines.cascade import model_files
+from vivavoce.engines import model_files
 from vivavoce.server import checks, tls
 
 

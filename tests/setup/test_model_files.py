@@ -11,7 +11,7 @@ import pytest
 
 import fetch_models
 from fetch_models import FetchFailed, PinnedFile, PinnedWheel, extract, fetch, missing_files, read_pins
-from vivavoce.engines.cascade.model_files import (
+from vivavoce.engines.model_files import (
     MODELS_DIR_VARIABLE,
     VOICE_ACTIVITY_MODEL,
     ModelFileMissing,

@@ -233,8 +233,8 @@ def voice_activity(settings: Settings) -> Iterator[Finding]:
     if settings.vad.kind == "energy":
         yield Finding("voice activity", "ok", "energy, which needs no model")
         return
-    from vivavoce.engines.cascade.model_files import VOICE_ACTIVITY_MODEL, find_model
-    from vivavoce.engines.cascade.vad import SileroModel
+    from vivavoce.engines.model_files import VOICE_ACTIVITY_MODEL, find_model
+    from vivavoce.engines.vad import SileroModel
     from vivavoce.protocol.errors import EngineError
 
     try:

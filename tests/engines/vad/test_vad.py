@@ -15,8 +15,8 @@ from vivavoce.audio.clip import Clip, Frame
 from vivavoce.audio.frames import split
 from vivavoce.audio.resample import resample
 from vivavoce.call.ports import VoiceActivity
-from vivavoce.engines.cascade.model_files import VOICE_ACTIVITY_MODEL, ModelFileMissing, find_model
-from vivavoce.engines.cascade.vad import Background, EnergyVoiceActivity, SileroModel
+from vivavoce.engines.model_files import VOICE_ACTIVITY_MODEL, ModelFileMissing, find_model
+from vivavoce.engines.vad import Background, EnergyVoiceActivity, SileroModel
 from vivavoce.protocol.errors import EngineError
 from vivavoce.protocol.session_objects import ServerVad
 from vivavoce.session.turns import Policy, Turn, TurnDetector

@@ -21,7 +21,7 @@ from vivavoce.call.settings import Settings, SettingsError, SttSettings, TtsSett
 from vivavoce.engines.cascade.call import CascadeCall
 from vivavoce.engines.cascade.end_of_turn import SyntaxEndOfTurn
 from vivavoce.engines.cascade.seeing import sees_images
-from vivavoce.engines.cascade.vad import EnergyVoiceActivity, SileroModel
+from vivavoce.engines.vad import EnergyVoiceActivity, SileroModel
 from vivavoce.protocol.errors import EngineError
 from vivavoce.session.signals import Signal
 

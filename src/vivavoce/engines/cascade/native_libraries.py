@@ -13,7 +13,7 @@ import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
-from vivavoce.engines.cascade.model_files import PACKAGE, checkout_root
+from vivavoce.engines.model_files import PACKAGE, checkout_root
 
 DEPS_DIR_VARIABLE = "VIVAVOCE_DEPS_DIR"
 FLITE_VOICES = ("slt", "rms", "awb", "kal16", "kal")

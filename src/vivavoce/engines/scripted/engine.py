@@ -13,10 +13,10 @@ from typing import Literal
 
 from vivavoce.audio.clip import Frame, ms_to_ticks
 from vivavoce.call.ports import Capabilities, EngineCall, EngineNames, Stages, VoiceActivity
-from vivavoce.engines.cascade.vad import EnergyVoiceActivity, SileroModel
 from vivavoce.engines.scripted.script import Script, Step
 from vivavoce.engines.scripted.sound import tone_of
 from vivavoce.engines.scripted.stages import scripted_stages
+from vivavoce.engines.vad import EnergyVoiceActivity, SileroModel
 from vivavoce.protocol.items import (
     FunctionCallOutputItem,
     InputAudio,

@@ -22,9 +22,9 @@ from vivavoce.call.ports import (
     VoiceActivity,
     VoiceActivityModel,
 )
-from vivavoce.engines.cascade.vad import EnergyVoiceActivity
 from vivavoce.engines.scripted.script import Script
 from vivavoce.engines.scripted.sound import tone_of
+from vivavoce.engines.vad import EnergyVoiceActivity
 from vivavoce.protocol.errors import EngineError
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import numpy as np
 from vivavoce.audio.clip import TICKS_PER_SECOND, Frame
 from vivavoce.audio.levels import FLOOR_DBFS
 from vivavoce.audio.resample import QuickResampler
-from vivavoce.engines.cascade.model_files import VOICE_ACTIVITY_MODEL, ModelFileMissing, find_model
+from vivavoce.engines.model_files import VOICE_ACTIVITY_MODEL, ModelFileMissing, find_model
 from vivavoce.protocol.errors import EngineError
 
 if TYPE_CHECKING:

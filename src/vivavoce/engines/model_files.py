@@ -1,4 +1,4 @@
-"""Where the cascade's model files are.
+"""Where model files are.
 
 A model file is looked for, in this order, in the folder that `VIVAVOCE_MODELS_DIR` names, in the installed
 package's `models/`, and in the `.models/` of a checkout, which `make setup` fills. Nothing is ever
@@ -14,7 +14,7 @@ VOICE_ACTIVITY_MODEL = "silero_vad_half.onnx"
 `output` f32[batch, 1], a probability, and `stateN`, the next state."""
 
 MODELS_DIR_VARIABLE = "VIVAVOCE_MODELS_DIR"
-PACKAGE = Path(__file__).resolve().parents[2]
+PACKAGE = Path(__file__).resolve().parents[1]
 
 
 class ModelFileMissing(Exception):
