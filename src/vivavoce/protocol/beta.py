@@ -114,9 +114,11 @@ def _response_out(event: Plain) -> None:
 
 
 def _session_out(event: Plain) -> None:
-    if event["session"]["type"] == "transcription":
-        event["type"] = f"transcription_{event['type']}"
+    transcription = event["session"]["type"] == "transcription"
     event["session"] = flat_session(event["session"])
+    if transcription:
+        event["type"] = f"transcription_{event['type']}"
+        event["session"]["client_secret"] = None  # Handed out by REST alone; the type has it everywhere.
 
 
 def flat_session(nested: Plain) -> Plain:
