@@ -84,9 +84,8 @@ def refuse_to_start(settings: Settings) -> str | None:
             f"Make one with `vivavoce keys create`, or for this run: export VIVAVOCE_API_KEYS=vv_$(openssl rand -hex 24)"
         )
     if port and not _is_free(host, port):
-        return (
-            f"port {port} on {host} is in use. Port {_free_port(host)} is free: add --port {_free_port(host)}"
-        )
+        free = _free_port(host)
+        return f"port {port} on {host} is in use. Port {free} is free: add --port {free}"
     return None
 
 
