@@ -11,8 +11,17 @@ from typing import Any
 import msgspec
 import pytest
 
-from vivavoce.call.ports import ModelChunk, ModelStop, ModelText, ModelToolCall, ModelUsage, Prompt
-from vivavoce.engines.cascade.chat import ChatModel, same_address
+from vivavoce.call.ports import (
+    ModelChunk,
+    ModelControl,
+    ModelStop,
+    ModelText,
+    ModelToolCall,
+    ModelUsage,
+    Prompt,
+)
+from vivavoce.engines.cascade.addresses import same_address
+from vivavoce.engines.cascade.chat import ChatModel
 from vivavoce.protocol.errors import EngineError
 
 KEY = "sk-very-secret-0123456789"
@@ -31,11 +40,16 @@ class Endpoint:
         self.heads: list[str] = []
         self.asked = asyncio.Event()
         self.gone = asyncio.Event()
+        self.connections = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
         try:
             while await self._request(reader):
-                for step in self.answers.pop(0):
+                steps = self.answers.pop(0)
+                if not steps:
+                    return  # without an answer
+                for step in steps:
                     if isinstance(step, bytes):
                         writer.write(step)
                         await writer.drain()
@@ -52,12 +66,11 @@ class Endpoint:
     async def _request(self, reader: asyncio.StreamReader) -> bool:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         self.heads.append(head)
-        length = int(
-            next(
-                line.split(":")[1] for line in head.splitlines() if line.lower().startswith("content-length")
-            )
+        lengths = (
+            line.split(":")[1] for line in head.splitlines() if line.lower().startswith("content-length")
         )
-        self.bodies.append(msgspec.json.decode(await reader.readexactly(length)))
+        if length := int(next(lengths, "0")):
+            self.bodies.append(msgspec.json.decode(await reader.readexactly(length)))
         self.asked.set()
         return True
 
@@ -259,6 +272,68 @@ async def test_text_that_only_begins_like_a_thought_is_kept() -> None:
         assert await chunks(url) == [ModelText("<th"), ModelStop("stop")]
 
 
+async def test_reasoning_in_fields_of_its_own_is_not_spoken() -> None:
+    answer = [head(), delta({"role": "assistant", "reasoning": "Let me see."}), delta({"reasoning": " Four."}),
+              delta({"reasoning_details": [{"text": "x"}], "content": ""}), delta({"content": "Four."}, "stop"), DONE]  # fmt: skip
+    async with endpoint(answer) as (_, url):
+        assert await chunks(url) == [ModelText("Four."), ModelStop("stop")]
+
+
+async def test_a_model_whose_server_opens_its_thoughts_is_known_after_the_first() -> None:
+    answer = [head(), delta({"content": "I ponder.</think>"}), delta({"content": "Four."}, "stop"), DONE]
+    async with endpoint(answer, answer) as (_, url):
+        model = ChatModel(url, "small")
+        said = [[chunk async for chunk in model.stream(PROMPT)] for _ in range(2)]
+        await model.close()
+    assert said == [
+        [ModelText("I ponder."), ModelText("Four."), ModelStop("stop")],
+        [ModelText("Four."), ModelStop("stop")],
+    ]
+
+
+async def test_a_refusal_is_said() -> None:
+    answer = [head(), delta({"refusal": "I cannot "}), delta({"refusal": "help with that."}, "stop"), DONE]
+    async with endpoint(answer) as (_, url):
+        said = await chunks(url)
+    assert said == [ModelText("I cannot "), ModelText("help with that."), ModelStop("stop")]
+
+
+async def test_controls_and_calls_in_words() -> None:
+    written = '<tool_call>{"name": "find", "arguments": {"x": 1}}</tool_call><tool_call>what?</tool_call>'
+    pieces = ["<preamble>One", " moment.</preamble>", written[:20], written[20:], "<silent/>"]
+    answer = [head(), *(delta({"content": piece}) for piece in pieces), delta({}, "stop"), DONE]
+    async with endpoint(answer) as (_, url):
+        assert await chunks(url) == [
+            ModelControl("preamble"),
+            ModelText("One"),
+            ModelText(" moment."),
+            ModelControl("preamble_end"),
+            ModelToolCall(0, "find", '{"x":1}'),
+            ModelToolCall(1, "", "what?"),
+            ModelControl("silent"),
+            ModelStop("stop"),
+        ]
+
+
+async def test_the_older_form_of_a_call() -> None:
+    answer = [head(), delta({"function_call": {"name": "find", "arguments": '{"x"'}}),
+              delta({"function_call": {"arguments": ":1}"}}, "function_call"), DONE]  # fmt: skip
+    async with endpoint(answer) as (_, url):
+        assert await chunks(url) == [
+            ModelToolCall(0, "find", '{"x"'),
+            ModelToolCall(0, "", ":1}"),
+            ModelStop("stop"),
+        ]
+
+
+async def test_usage_with_every_chunk_and_what_was_cached() -> None:
+    usage = {"prompt_tokens": 9, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 8}}
+    answer = [head(), event({"choices": [], "prompt_filter_results": []}), delta({"content": "Hi"}, usage={"prompt_tokens": 9, "completion_tokens": 0}),
+              delta({}, "stop", usage=usage), DONE]  # fmt: skip
+    async with endpoint(answer) as (_, url):
+        assert await chunks(url) == [ModelText("Hi"), ModelUsage(9, 1, 8), ModelStop("stop")]
+
+
 # --- fields a server refuses ------------------------------------------------------------------------------------------------
 
 
@@ -289,6 +364,26 @@ async def test_the_longer_name_of_max_tokens_is_learnt() -> None:
         await chunks(url, Prompt(PROMPT.messages, max_tokens=9))
     assert "max_tokens" not in played.bodies[1]
     assert played.bodies[1]["max_completion_tokens"] == 9
+
+
+async def test_a_template_that_wants_turns_and_no_system_message_gets_its_way() -> None:
+    messages = (
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "One."},
+        {"role": "user", "content": "Two."},
+    )
+    good = [head(), delta({"content": "Hi"}, "stop"), DONE]
+    refusals = (
+        refusal("System role not supported", "500 Internal"),
+        refusal("Conversation roles must alternate user/assistant/user/assistant/..."),
+    )
+    async with endpoint(*refusals, good) as (played, url):
+        await chunks(url, Prompt(messages))
+    assert played.bodies[1]["messages"] == [
+        {"role": "user", "content": "Be brief.\n\nOne."},
+        {"role": "user", "content": "Two."},
+    ]
+    assert played.bodies[2]["messages"] == [{"role": "user", "content": "Be brief.\n\nOne.\n\nTwo."}]
 
 
 async def test_the_same_refusal_twice_is_an_error() -> None:
@@ -374,6 +469,20 @@ async def test_an_error_with_status_200() -> None:
 
 
 @pytest.mark.parametrize(
+    "line",
+    [
+        event({"object": "error", "message": "out of memory", "code": 500}),
+        b'error: {"code":500,"message":"out of memory"}\n\n',
+        event({"choices": [{"delta": {}, "finish_reason": "error", "error": {"message": "out of memory"}}]}),
+    ],
+    ids=["vllm", "llama-server", "openrouter"],
+)
+async def test_errors_in_the_stream_of_each_server(line: bytes) -> None:
+    async with endpoint([head(), delta({"content": "One"}), line]) as (_, url):
+        assert "reported an error: out of memory" in str(await failure(url))
+
+
+@pytest.mark.parametrize(
     "nonsense",
     [
         b"<html><body>It works!</body></html>\n\n",
@@ -435,6 +544,45 @@ def test_the_name_does_not_show_credentials() -> None:
 def test_the_environment_is_never_asked_for_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     assert KEY not in repr(vars(ChatModel("http://127.0.0.1/v1", "small")))
+
+
+async def test_a_warm_connection_is_used_by_the_first_request_and_by_the_next() -> None:
+    models = b'{"data":[]}'
+    listed = f"HTTP/1.1 200 OK\r\ncontent-length: {len(models)}\r\n\r\n".encode() + models
+    body = delta({"content": "Hi"}, "stop") + DONE
+    answer = (
+        f"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+        + body
+    )
+    async with endpoint([listed], [answer], [answer]) as (played, url):
+        model = ChatModel(url, "small", KEY)
+        model.warm()
+        model.warm()
+        await asyncio.wait_for(played.asked.wait(), 2)
+        await model._remote._warming  # type: ignore[misc]  # until the answer is read and the connection free
+        for _ in range(2):
+            assert [chunk async for chunk in model.stream(PROMPT)] == [ModelText("Hi"), ModelStop("stop")]
+        await model.close()
+    assert [one.split()[:2] for one in played.heads] == [
+        ["GET", "/v1/models"],
+        *[["POST", "/v1/chat/completions"]] * 2,
+    ]
+    assert KEY in played.heads[0]
+    assert played.connections == 1
+
+
+async def test_a_pooled_connection_that_the_server_closed_is_no_failure() -> None:
+    body = delta({"content": "Hi"}, "stop") + DONE
+    answer = (
+        f"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+        + body
+    )
+    async with endpoint([answer], [], [answer]) as (played, url):
+        model = ChatModel(url, "small")
+        for _ in range(2):
+            assert [chunk async for chunk in model.stream(PROMPT)] == [ModelText("Hi"), ModelStop("stop")]
+        await model.close()
+    assert len(played.bodies) == 3
 
 
 # --- this server itself -----------------------------------------------------------------------------------------------------

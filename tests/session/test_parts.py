@@ -251,6 +251,40 @@ def test_a_full_stop_at_the_end_may_still_become_a_number() -> None:
     assert cutter.push("5 km. ") == ["It is 3.5 km. "]
 
 
+@pytest.mark.parametrize("size", [1, 4, 1000])
+@pytest.mark.parametrize(
+    ("text", "clauses"),
+    [
+        ("Call 555. 0199. Then wait. It is 3. Five more.", ["Call 555. 0199. ", "Then wait. ", "It is 3. ", "Five more."]),
+        ("He left the U.S. army. Yes.", ["He left the U.S. army. ", "Yes."]),
+        ("On Jan. 5 at 3 p.m. we meet (e.g. here). Bye.", ["On Jan. 5 at 3 p.m. we meet (e.g. here). ", "Bye."]),
+        ("Options:\n1. Pay now.\n2. Wait.", ["Options:\n", "1. Pay now.\n", "2. Wait."]),
+        ("The code is now 1234, 5678, 9012 at 10: 30, thanks.", ["The code is now 1234, 5678, 9012 at 10: 30, ", "thanks."]),
+        ("您的订单已经发货了，预计星期二到达。还有吗？", ["您的订单已经发货了，", "预计星期二到达。", "还有吗？"]),
+        ("สวัสดีครับ ผมชื่อสมชาย ยินดีที่ได้รู้จัก วันนี้อากาศดี", ["สวัสดีครับ ผมชื่อสมชาย ยินดีที่ได้รู้จัก ", "วันนี้อากาศดี"]),
+        ("यह ठीक है। क्या?", ["यह ठीक है।", " क्या?"]),
+        ("مرحبا، كيف حالك؟ أنا بخير.", ["مرحبا، كيف حالك؟ ", "أنا بخير."]),
+    ],
+)  # fmt: skip
+def test_clauses_do_not_end_inside_numbers_or_abbreviations_in_any_language(
+    text: str, clauses: list[str], size: int
+) -> None:
+    cutter = ClauseCutter()
+    found = [clause for at in range(0, len(text), size) for clause in cutter.push(text[at : at + size])]
+    assert found + cutter.flush() == clauses
+
+
+def test_a_text_without_any_boundary_is_cut_between_words_or_letters() -> None:
+    cutter = ClauseCutter()
+    assert [len(clause) for clause in cutter.push("word " * 150)] == [300, 300]
+    cutter.flush()
+    assert cutter.push("ก" * 299 + "ก็" + "ก" * 10) == ["ก" * 299 + "ก็"]
+    cutter.flush()
+    assert cutter.push(" " * 301) == [" " * 300]
+    cutter.flush()
+    assert cutter.push("ก" + "\u0e31" * 300) == ["ก" + "\u0e31" * 300]
+
+
 # --- the rest -----------------------------------------------------------------------------------------------------------
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from vivavoce.audio.clip import Clip, Frame
 from vivavoce.session.effects import EngineEffect
@@ -184,10 +184,19 @@ class ModelToolCall:
 
 @dataclass(frozen=True, slots=True)
 class ModelUsage:
-    """Tokens as the model counted them."""
+    """Tokens as the model counted them. `cached_tokens`: how many of the input it had seen before, and asks less for."""
 
     input_tokens: int
     output_tokens: int
+    cached_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelControl:
+    """A hidden control (docs/adr/0036). silent: the model wants nothing to be said. preamble: what it says now goes ahead of its
+    answer; preamble_end: up to here."""
+
+    kind: Literal["silent", "preamble", "preamble_end"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +206,7 @@ class ModelStop:
     reason: Literal["stop", "max_output_tokens", "content_filter"]
 
 
-ModelChunk = ModelText | ModelToolCall | ModelUsage | ModelStop
+ModelChunk = ModelText | ModelToolCall | ModelControl | ModelUsage | ModelStop
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +274,14 @@ class Synthesizer(Protocol):
         """
 
     async def close(self) -> None: ...
+
+
+@runtime_checkable
+class Warm(Protocol):
+    """What a stage may be besides: one that keeps a connection to somewhere else."""
+
+    def warm(self) -> None:
+        """It will be needed soon: at the start, and when a caller begins to speak. Returns at once and never fails."""
 
 
 @dataclass(frozen=True, slots=True)

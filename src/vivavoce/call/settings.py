@@ -16,9 +16,15 @@ import msgspec
 from msgspec import Meta
 
 from vivavoce.call.mcp_settings import McpSettings
+from vivavoce.call.stage_settings import (
+    LlmSettings,
+    Milliseconds,
+    SttSettings,
+    TtsSettings,
+    VadSettings,
+)
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
-Milliseconds = Annotated[int, Meta(ge=0, le=600_000)]
 EngineKind = Literal["cascade", "scripted"]
 
 
@@ -97,43 +103,6 @@ class AuthSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     keys: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
-
-
-class VadSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`silero` where its model is there, `energy` as the floor that needs none."""
-
-    kind: Literal["silero", "energy"] = "silero"
-
-
-class SttSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Speech recognition. `workers` 0 means: as many as fit the machine. `keywords` are words it should expect."""
-
-    workers: Annotated[int, Meta(ge=0, le=64)] = 0
-    wait_ms: Milliseconds = 5000
-    keywords: tuple[str, ...] = ()
-
-
-class LlmSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The language model: an OpenAI-compatible endpoint, or (no url) the built-in brain.
-
-    `sees_images` "auto" goes by the model's name. `context_tokens` is its window, `output_tokens` what of it is kept free for an answer.
-    """
-
-    url: str = ""
-    model: str = ""
-    key: str = ""
-    first_token_ms: Milliseconds = 10_000
-    next_token_ms: Milliseconds = 10_000
-    sees_images: Literal["auto", "yes", "no"] = "auto"
-    context_tokens: Annotated[int, Meta(ge=512)] = 128_000
-    output_tokens: Annotated[int, Meta(ge=1)] = 32_000
-
-
-class TtsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Voices: `auto` is flite where it is installed, espeak-ng otherwise. `workers` 0: as many as fit the machine."""
-
-    kind: Literal["auto", "flite", "espeak"] = "auto"
-    workers: Annotated[int, Meta(ge=0, le=64)] = 0
 
 
 class ScriptedEngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import AsyncGenerator, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -14,6 +14,7 @@ from vivavoce.call.ports import (
     EndOfTurn,
     Hints,
     ModelChunk,
+    ModelControl,
     ModelStop,
     ModelText,
     ModelToolCall,
@@ -350,6 +351,32 @@ async def test_a_model_that_fails_fails_its_turn_and_the_next_one_works(
     bench.call.perform(Generate("gen_2", "resp_2", request(typed("again"))))
     await bench.settle()
     assert bench.said[-1] == ResponseFinished("gen_2", "stop", None)
+
+
+async def test_what_is_said_can_be_said_and_what_is_written_stays_as_it_is() -> None:
+    chunks: list[ModelChunk] = [
+        ModelText("**Four**, see [the"),
+        ModelText(" page](https://a.dev)."),
+        ModelStop("stop"),
+    ]
+    bench = Bench(model=FakeModel(chunks))
+    bench.call.perform(Generate("gen_1", "resp_1", request(typed("hello"))))
+    written = replace(request(typed("hello")), speaks=False)
+    bench.call.perform(Generate("gen_2", "resp_2", written))
+    await bench.settle()
+    said = {"gen_1": "", "gen_2": ""}
+    for signal in bench.said:
+        if isinstance(signal, TextDelta):
+            said[signal.generation] += signal.text
+    assert said == {"gen_1": "Four, see the page.", "gen_2": "**Four**, see [the page](https://a.dev)."}
+
+
+async def test_a_model_that_wants_silence_gets_it() -> None:
+    chunks: list[ModelChunk] = [ModelControl("silent"), ModelText("since nobody asked"), ModelStop("stop")]
+    bench = Bench(model=FakeModel(chunks))
+    bench.call.perform(Generate("gen_1", "resp_1", request(typed("be quiet"))))
+    await bench.settle()
+    assert bench.said == [ResponseFinished("gen_1", "stop", None)]
 
 
 async def test_cancel_stops_the_model_at_once_and_nothing_more_is_said() -> None:

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import UNSET
 
@@ -22,6 +22,7 @@ from vivavoce.audio.frames import split
 from vivavoce.call.ports import (
     Hints,
     ModelChunk,
+    ModelControl,
     ModelStop,
     ModelText,
     ModelToolCall,
@@ -31,9 +32,11 @@ from vivavoce.call.ports import (
     Stages,
     Utterance,
     VoiceActivity,
+    Warm,
 )
 from vivavoce.engines.cascade.brain.quiet import command
 from vivavoce.engines.cascade.messages import SILENT_CALLER, function_tools, newest_words, prompt_of
+from vivavoce.engines.cascade.speakable import Speakable
 from vivavoce.protocol.errors import EngineError
 from vivavoce.protocol.items import InputAudio, MessageItem
 from vivavoce.protocol.session_objects import SessionObject, Transcription
@@ -157,6 +160,9 @@ class CascadeCall:
     def _listen(self, item_id: str, lead: tuple[Frame, ...]) -> None:
         if self._open is not None:
             self._open[1].cancel()
+        for stage in (self._stages.llm, self._stages.tts):
+            if isinstance(stage, Warm):
+                stage.warm()
         utterance = self._listener.begin(lambda text: self._emit(TranscriptPartial(item_id, text)))
         self._sound.clear()
         for frame in lead:
@@ -252,7 +258,7 @@ class CascadeCall:
             # Nothing was recognised: a cough, a door. Silence is the right answer to it.
             self._emit(ResponseFinished(generation))
             return
-        answer = _Answer(generation, self._emit)
+        answer = _Answer(generation, self._emit, speaks=request.speaks)
         chunks = self._stages.llm.stream(prompt_of(request, heard))
         try:
             async for chunk in chunks:
@@ -342,9 +348,12 @@ def _unheard(request: Request) -> Request:
 class _Answer:
     """Chunks of a language model into signals. Calls are told at the end, since endpoints send theirs in pieces."""
 
-    def __init__(self, generation: str, emit: Callable[[Signal], None]) -> None:
+    def __init__(self, generation: str, emit: Callable[[Signal], None], *, speaks: bool) -> None:
         self._generation = generation
         self._emit = emit
+        self._speakable = Speakable() if speaks else None
+        """What is written stays as it was written; what is said can be said (docs/adr/0036)."""
+        self._said: Literal["nothing", "something", "enough"] = "nothing"
         self._names: dict[int, str] = {}
         self._arguments: dict[int, str] = {}
         self._usage: TokenUsage | None = None
@@ -354,7 +363,9 @@ class _Answer:
         """One chunk, in order."""
         match chunk:
             case ModelText(text):
-                self._emit(TextDelta(self._generation, text))
+                self._say(self._speakable.feed(text) if self._speakable is not None else text)
+            case ModelControl("silent"):
+                self._be_silent()
             case ModelToolCall(index, name, arguments):
                 self._names[index] = self._names.get(index, "") + name
                 self._arguments[index] = self._arguments.get(index, "") + arguments
@@ -365,6 +376,8 @@ class _Answer:
 
     def finish(self) -> None:
         """The model is through. Raises EngineError when it called a tool with what is no JSON object."""
+        if self._speakable is not None:
+            self._say(self._speakable.finish())
         calls = [(self._names[index], self._arguments[index] or "{}") for index in sorted(self._names)]
         for name, arguments in calls:
             if not _is_object(arguments):
@@ -374,6 +387,15 @@ class _Answer:
         for name, arguments in calls:
             self._emit(ToolCall(self._generation, name, arguments))
         self._emit(ResponseFinished(self._generation, self._reason, self._usage))
+
+    def _say(self, text: str) -> None:
+        if text and self._said != "enough":
+            self._said = "something"
+            self._emit(TextDelta(self._generation, text))
+
+    def _be_silent(self) -> None:
+        """The model wants silence. Words before that were said already; reasons that come behind it are for nobody's ears."""
+        self._said = "enough"
 
 
 def _is_object(text: str) -> bool:

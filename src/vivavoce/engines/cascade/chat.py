@@ -1,22 +1,13 @@
-"""Any OpenAI-compatible chat endpoint as the language model: vLLM, Ollama, llama-server, LM Studio, OpenAI.
-
-The key is handed in. Nothing is read from the environment, and no message of an error carries the key.
-"""
+"""Any OpenAI-compatible chat endpoint as the language model: vLLM, Ollama, llama-server, LM Studio, OpenAI."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import ipaddress
 import logging
 import re
-import socket
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
-
-import msgspec
 
 from vivavoce.call.ports import ModelChunk, Prompt
 from vivavoce.engines.cascade.chat_chunks import (
@@ -25,8 +16,9 @@ from vivavoce.engines.cascade.chat_chunks import (
     ErrorInStream,
     EventReader,
     Nonsense,
-    error_text,
 )
+from vivavoce.engines.cascade.messages import merged_turns, without_system
+from vivavoce.engines.cascade.remote import Remote
 from vivavoce.engines.cascade.seeing import has_images, without_images
 from vivavoce.protocol.errors import EngineError
 
@@ -35,13 +27,16 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("vivavoce.cascade")
 
-_STAGE = "llm"
-_RETRYABLE = frozenset({408, 409, 425, 429})
 # Fields that some servers refuse with 400 or 422. The answer is the same without them, so they are dropped and not sent again.
 _OPTIONAL = ("stream_options", "parallel_tool_calls", "reasoning_effort")
-_IMAGES = "images"
+_IMAGES, _TURNS, _SYSTEM = "images", "turns", "system"
 _BLIND = re.compile(r"image|vision|multi-?modal|mmproj", re.IGNORECASE)
-_ERROR_BODY_BYTES = 64_000
+_END_OF_BODY_S = 0.05
+"""The end of a stream comes with its last event or not at all."""
+_ALTERNATE = re.compile(r"roles? must alternate|alternate user|alternating", re.IGNORECASE)
+_NO_SYSTEM = re.compile(
+    r"system (?:role|message)s? (?:is |are )?not supported|does not support system", re.IGNORECASE
+)
 
 
 class ChatModel:
@@ -51,6 +46,9 @@ class ChatModel:
     first_token_s: from sending the request to the first token. between_tokens_s: between two tokens after that. Comments that
     only keep the connection alive do not count as tokens. sees_images: whether it is shown images, or told that there was one; an
     endpoint that refuses images is not sent any again.
+
+    What the endpoint refuses and the answer can do without (a field, a system message, two messages of one role in a row) is left out
+    from then on.
     """
 
     def __init__(
@@ -63,21 +61,14 @@ class ChatModel:
         between_tokens_s: float = 10.0,
         sees_images: bool = True,
     ) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise EngineError(_STAGE, "the address of the language model must begin with http:// or https://")
-        # Kept out of the address: httpx would put it in the place of the key, and addresses get into messages.
-        userinfo, _, place = parts.netloc.rpartition("@")
-        base = parts._replace(netloc=place).geturl().rstrip("/")
-        self._url = base if base.endswith("/chat/completions") else f"{base}/chat/completions"
-        self._host = parts.hostname + (f":{parts.port}" if parts.port else "")
+        self._remote = Remote("llm", "the language model", url, key)
         self._model = model
-        self._authorization, self._secrets = _credentials(key, userinfo)
         self._first_token_s = first_token_s
         self._between_tokens_s = between_tokens_s
         self._refused: set[str] = set() if sees_images else {_IMAGES}
-        self._client: httpx.AsyncClient | None = None
-        self.name = f"{model} at {self._host}"
+        self._thinks_first = False
+        """Its server opens a thought for it, and passes only the end through."""
+        self.name = f"{model} at {self._remote.host}"
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[ModelChunk, None]:
         """Chunks of the answer. Closing the iterator closes the HTTP stream. Raises EngineError("llm", ...)."""
@@ -90,11 +81,13 @@ class ChatModel:
         finally:
             await response.aclose()
 
+    def warm(self) -> None:
+        """See `call.ports.Warm`."""
+        self._remote.warm()
+
     async def close(self) -> None:
         """Close the pooled connections."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.aclose()
+        await self._remote.close()
 
     # --- the request ------------------------------------------------------------------------------------------------------
 
@@ -118,69 +111,31 @@ class ChatModel:
         return {key: value for key, value in body.items() if key not in self._refused}
 
     def _shown(self, messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-        return list(without_images(messages) if _IMAGES in self._refused else messages)
+        for what, change in _CHANGES.items():
+            if what in self._refused:
+                messages = change(messages)
+        return list(messages)
 
     async def _open(self, prompt: Prompt, deadline: float) -> httpx.Response:
         """The response whose body is the stream; asked again without a field that the server refuses."""
-        for _ in range(len(_OPTIONAL) + 3):
-            response = await self._send(self._body(prompt), deadline)
+        for _ in range(len(_OPTIONAL) + 5):
+            request = self._remote.build(
+                "/chat/completions", self._body(prompt), headers={"accept": "text/event-stream"}
+            )
+            response = await self._remote.send(request, deadline, self._no_token)
             if response.status_code == 200:
                 return response
             try:
-                refusal = await self._refusal(response, deadline)
+                refusal = await self._remote.refusal(response, deadline)
             finally:
                 await response.aclose()
             if not self._learn(response.status_code, refusal, prompt):
-                raise self._failed(response.status_code, refusal)
-        raise self._error("keeps refusing the request")
+                raise self._remote.failed(response.status_code, refusal)
+        raise self._remote.error("keeps refusing the request")
 
-    async def _send(self, body: dict[str, Any], deadline: float) -> httpx.Response:
-        import httpx
-
-        headers = {"content-type": "application/json", "accept": "text/event-stream"}
-        if self._authorization:
-            headers["authorization"] = self._authorization
-        client = self._pool()
-        request = client.build_request("POST", self._url, content=msgspec.json.encode(body), headers=headers)
-        try:
-            async with asyncio.timeout_at(deadline):
-                return await client.send(request, stream=True)
-        except (TimeoutError, httpx.TimeoutException) as problem:
-            raise self._error(f"sent no token within {self._first_token_s:g} s", True) from problem
-        except httpx.ConnectError as problem:
-            raise self._error("cannot be reached: is it running?", True) from problem
-        except httpx.HTTPError as problem:
-            raise self._error(f"broke off ({type(problem).__name__})", True) from problem
-
-    def _pool(self) -> httpx.AsyncClient:
-        """One client for all calls, made when the first one needs it: importing httpx is slow."""
-        if self._client is None:
-            import httpx
-
-            self._client = httpx.AsyncClient(
-                timeout=None,  # deadlines are kept here, per token and not per read
-                limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
-                trust_env=not _is_loopback(urlsplit(self._url).hostname or ""),
-            )
-        return self._client
-
-    async def _refusal(self, response: httpx.Response, deadline: float) -> str:
-        """The text of an error body, as far as it comes in time."""
-        import httpx
-
-        body = b""
-        try:
-            async with asyncio.timeout_at(deadline):
-                async for block in response.aiter_bytes():
-                    body += block
-                    if len(body) > _ERROR_BODY_BYTES:
-                        break
-        except (TimeoutError, httpx.HTTPError):
-            pass  # the status alone says enough
-        try:
-            return error_text(msgspec.json.decode(body))
-        except msgspec.DecodeError:
-            return " ".join(body.decode(errors="replace").split())[:300]
+    @property
+    def _no_token(self) -> str:
+        return f"sent no token within {self._first_token_s:g} s"
 
     def _learn(self, status: int, refusal: str, prompt: Prompt) -> bool:
         """Whether the refusal was about something that can be left out; it is, from now on."""
@@ -189,6 +144,11 @@ class ChatModel:
             log.warning("%s takes no images; from now on it is told that there was one", self.name)
             self._refused.add(_IMAGES)
             return True
+        # A chat template that gives up is an error of the server's in some servers' words.
+        for what, said in ((_TURNS, _ALTERNATE), (_SYSTEM, _NO_SYSTEM)):
+            if what not in self._refused and said.search(refusal):
+                self._refused.add(what)
+                return True
         if status not in (400, 422):
             return False
         for name in _OPTIONAL:
@@ -206,7 +166,7 @@ class ChatModel:
         import httpx
 
         events: EventReader | BodyReader = EventReader()
-        reader, fresh = ChunkReader(), True
+        reader, fresh = ChunkReader(thinking=self._thinks_first), True
         loop = asyncio.get_running_loop()
         blocks = response.aiter_bytes()
         try:
@@ -227,102 +187,47 @@ class ChatModel:
             if not reader.finished:  # after the end only the usage could still have come
                 raise self._late(reader) from problem
         except Nonsense as problem:
-            raise self._error(
-                f"does not answer like a chat endpoint ({self._safe(str(problem))})"
+            raise self._remote.error(
+                f"does not answer like a chat endpoint ({self._remote.safe(str(problem))})"
             ) from problem
         except ErrorInStream as problem:
-            raise self._error(f"reported an error: {self._safe(str(problem))}", True) from problem
+            raise self._remote.error(
+                f"reported an error: {self._remote.safe(str(problem))}", True
+            ) from problem
         except httpx.HTTPError as problem:
-            raise self._error(f"broke off in the middle ({type(problem).__name__})", True) from problem
+            raise self._remote.error(f"broke off in the middle ({type(problem).__name__})", True) from problem
+        await _read_out(blocks)
         for chunk in self._ending(reader):
             yield chunk
+        self._thinks_first = self._thinks_first or reader.lost_thought
 
     def _ending(self, reader: ChunkReader) -> list[ModelChunk]:
         try:
             return list(reader.end())
         except Nonsense as problem:
-            raise self._error(f"does not answer like a chat endpoint ({problem})", True) from problem
-
-    # --- errors -----------------------------------------------------------------------------------------------------------
+            raise self._remote.error(f"does not answer like a chat endpoint ({problem})", True) from problem
 
     def _late(self, reader: ChunkReader) -> EngineError:
         if reader.answered:
-            return self._error(f"sent nothing more for {self._between_tokens_s:g} s", True)
-        return self._error(f"sent no token within {self._first_token_s:g} s", True)
-
-    def _failed(self, status: int, refusal: str) -> EngineError:
-        detail = f": {self._safe(refusal)}" if refusal else ""
-        return self._error(f"answered {status}{detail}", status in _RETRYABLE or status >= 500)
-
-    def _error(self, what: str, retryable: bool = False) -> EngineError:
-        return EngineError(_STAGE, f"the language model at {self._host} {what}", retryable=retryable)
-
-    def _safe(self, text: str) -> str:
-        """A server may echo the key back; it does not get any further."""
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return text
+            return self._remote.error(f"sent nothing more for {self._between_tokens_s:g} s", True)
+        return self._remote.error(self._no_token, True)
 
 
-def _credentials(key: str | None, userinfo: str) -> tuple[str | None, tuple[str, ...]]:
-    """The header for a key, or else for what the address says before its `@`; and what must not be repeated."""
-    name, _, password = (unquote(part) for part in userinfo.partition(":"))
-    basic = base64.b64encode(f"{name}:{password}".encode()).decode() if userinfo else ""
-    header = f"Bearer {key}" if key else f"Basic {basic}" if basic else None
-    return header, tuple(secret for secret in (key, basic, password) if secret)
+async def _read_out(blocks: AsyncIterator[bytes]) -> None:
+    """Take the end of a body that has said all it has to say: a connection serves again only when its answer was read to the end."""
+    import httpx
 
-
-# --- is it this server itself? --------------------------------------------------------------------------------------------
-
-
-def same_address(url: str, host: str, port: int) -> bool:
-    """Whether `url` leads back to a server that listens on `host` and `port`, so that it would ask itself.
-
-    Names are looked up only when the port is the same.
-    """
     try:
-        parts = urlsplit(url)
-        wanted = parts.port or (443 if parts.scheme == "https" else 80)
-    except ValueError:
-        return False
-    if wanted != port or not parts.hostname:
-        return False
-    name, mine = parts.hostname.lower().rstrip("."), host.lower().strip("[]")
-    if name == mine:
-        return True
-    theirs, ours = _addresses(name), _addresses(mine or "0.0.0.0")
-    if theirs & ours:
-        return True
-    everywhere = any(ipaddress.ip_address(one).is_unspecified for one in ours)
-    return any(ipaddress.ip_address(one).is_unspecified or (everywhere and _is_local(one)) for one in theirs)
+        async with asyncio.timeout(_END_OF_BODY_S):
+            async for _ in blocks:
+                pass
+    except (TimeoutError, httpx.HTTPError):
+        pass  # then the next request gets a new one
 
 
-def _addresses(name: str) -> set[str]:
-    try:
-        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        return set()
-    return {str(entry[4][0]).split("%")[0] for entry in found}
-
-
-def _is_local(address: str) -> bool:
-    """Whether an address is one of this machine: only such a one can be bound."""
-    ip = ipaddress.ip_address(address)
-    if ip.is_loopback:
-        return True
-    family = socket.AF_INET6 if ip.version == 6 else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind((address, 0))
-        except OSError:
-            return False
-    return True
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+_CHANGES: dict[str, Callable[[Sequence[dict[str, Any]]], Sequence[dict[str, Any]]]] = {
+    _IMAGES: without_images,
+    _SYSTEM: without_system,
+    _TURNS: merged_turns,
+}
+"""What is done to the messages of an endpoint that refuses something, in this order."""

@@ -7,12 +7,15 @@ leave out: the index of a tool call, `[DONE]`, a usage chunk, a finish reason.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import Any, Literal
 
 import msgspec
 
-from vivavoce.call.ports import ModelChunk, ModelStop, ModelText, ModelToolCall, ModelUsage
+from vivavoce.call.ports import ModelChunk, ModelControl, ModelStop, ModelText, ModelToolCall, ModelUsage
+from vivavoce.engines.cascade.arguments import repaired
+from vivavoce.engines.cascade.controls import Control, Piece, TagReader, Words
+from vivavoce.engines.cascade.remote import error_text
 
 _LONGEST_LINE = 4_000_000
 _FIELDS = (b"event", b"id", b"retry")
@@ -62,6 +65,8 @@ class EventReader:
         name, colon, value = line.partition(b":")
         if name == b"data" and colon:
             self._data.append(value.removeprefix(b" "))
+        elif name == b"error" and colon:  # llama-server reports an error in a line of its own
+            yield b'{"error":' + (value.strip() or b"{}") + b"}"
         elif name and name not in _FIELDS:
             raise Nonsense(f"not an event stream: {line[:60].decode(errors='replace')!r}")
 
@@ -97,15 +102,23 @@ class _Call:
 
 @dataclass
 class ChunkReader:
-    """Turns the events of one answer into model chunks. `finished` once the end was announced."""
+    """Turns the events of one answer into model chunks. `finished` once the end was announced.
 
+    thinking: the answer begins inside a thought. lost_thought: it did, and nobody had said so.
+    """
+
+    thinking: InitVar[bool] = False
     finished: bool = False
     answered: bool = False
+    lost_thought: bool = False
     _reason: Literal["stop", "max_output_tokens", "content_filter"] = "stop"
     _usage: ModelUsage | None = None
     _calls: dict[int, _Call] = field(default_factory=dict)
     _count: int = 0
-    _thoughts: ThoughtFilter = field(default_factory=lambda: ThoughtFilter())
+    _tags: TagReader = field(default_factory=TagReader)
+
+    def __post_init__(self, thinking: bool) -> None:
+        self._tags = TagReader(thinking=thinking)
 
     def read(self, data: bytes) -> Iterator[ModelChunk]:
         """The chunks of one event. Raises Nonsense, ErrorInStream."""
@@ -118,7 +131,7 @@ class ChunkReader:
             raise Nonsense(f"not JSON: {data[:60].decode(errors='replace')!r}") from problem
         if not isinstance(event, dict):
             raise Nonsense("not a completion chunk")
-        if event.get("error"):
+        if event.get("error") or event.get("object") == "error":
             raise ErrorInStream(error_text(event))
         self._note_usage(event.get("usage"))
         choices = event.get("choices")
@@ -132,9 +145,7 @@ class ChunkReader:
         nothing was ever said."""
         if not self.answered and not self.finished and self._usage is None:
             raise Nonsense("an empty answer")
-        rest = self._thoughts.rest()
-        if rest:
-            yield ModelText(rest)
+        yield from self._said(self._tags.finish())
         for call in self._calls.values():
             if not call.length and call.name:
                 yield ModelToolCall(call.index, "", "{}")
@@ -148,16 +159,39 @@ class ChunkReader:
         if isinstance(delta, dict):
             self.answered = True
             for text in (_text(delta.get("content")), _text(delta.get("refusal"))):
-                spoken = self._thoughts.feed(text)
-                if spoken:
-                    yield ModelText(spoken)
-            for place, entry in enumerate(delta.get("tool_calls") or ()):
+                yield from self._said(self._tags.feed(text))
+            for place, entry in enumerate(_calls(delta)):
                 if isinstance(entry, dict):
                     yield from self._tool_call(entry, place)
         reason = choice.get("finish_reason")
+        if reason == "error":
+            raise ErrorInStream(error_text(choice.get("error") or "no more than that"))
         if isinstance(reason, str):
             self._reason = _STOPS.get(reason, "stop")
             self.finished = self.answered = True
+
+    def _said(self, pieces: Iterator[Piece]) -> Iterator[ModelChunk]:
+        for piece in pieces:
+            if isinstance(piece, Words):
+                yield ModelText(piece.text)
+            elif isinstance(piece, Control):
+                if piece.kind == "lost_thought":
+                    self.lost_thought = True
+                else:
+                    yield ModelControl(piece.kind)
+            else:
+                yield self._written_call(piece.text)
+
+    def _written_call(self, text: str) -> ModelToolCall:
+        """A call in words: {"name": ..., "arguments": {...}}. One that cannot be read has no name, and is somebody else's to judge."""
+        self._count += 1
+        meant = msgspec.json.decode(repaired(text) or "{}")
+        name, arguments = meant.get("name"), meant.get("arguments", meant.get("parameters", {}))
+        if not isinstance(name, str):
+            return ModelToolCall(self._count - 1, "", text)
+        if not isinstance(arguments, str):
+            arguments = msgspec.json.encode(arguments).decode()
+        return ModelToolCall(self._count - 1, name, arguments)
 
     def _tool_call(self, entry: dict[str, Any], place: int) -> Iterator[ModelChunk]:
         function = entry.get("function") if isinstance(entry.get("function"), dict) else {}
@@ -190,38 +224,18 @@ class ChunkReader:
         if isinstance(usage, dict):
             read, written = usage.get("prompt_tokens"), usage.get("completion_tokens")
             if isinstance(read, int) and isinstance(written, int):
-                self._usage = ModelUsage(read, written)
+                details = usage.get("prompt_tokens_details")
+                cached = details.get("cached_tokens") if isinstance(details, dict) else None
+                self._usage = ModelUsage(read, written, cached if isinstance(cached, int) else 0)
 
 
-class ThoughtFilter:
-    """Leaves out a leading <think> ... </think>, which some servers pass through as if it were the answer."""
-
-    def __init__(self) -> None:
-        self._state: Literal["start", "thinking", "answer"] = "start"
-        self._held = ""
-
-    def feed(self, text: str) -> str:
-        """What of the text may be spoken now."""
-        if self._state == "answer" or not text:
-            return text
-        self._held += text
-        if self._state == "start":
-            opening = self._held.lstrip()
-            if "<think>".startswith(opening[:7]) and len(opening) < 7:
-                return ""
-            self._state = "thinking" if opening.startswith("<think>") else "answer"
-            if self._state == "answer":
-                said, self._held = self._held, ""
-                return said
-        _, closed, answer = self._held.partition("</think>")
-        if not closed:
-            return ""
-        self._state, self._held = "answer", ""
-        return answer.lstrip()
-
-    def rest(self) -> str:
-        """Text still held back that turned out to be no thought."""
-        return self._held if self._state == "start" else ""
+def _calls(delta: dict[str, Any]) -> list[Any]:
+    """The pieces of tool calls in a delta; `function_call` is their older form."""
+    calls = delta.get("tool_calls")
+    if isinstance(calls, list):
+        return calls
+    older = delta.get("function_call")
+    return [{"function": older}] if isinstance(older, dict) else []
 
 
 def _text(content: Any) -> str:
@@ -232,15 +246,3 @@ def _text(content: Any) -> str:
             part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str)
         )
     return ""
-
-
-def error_text(body: Any) -> str:
-    """The message in an error body, whatever its shape."""
-    if isinstance(body, dict):
-        for key in ("error", "message", "detail", "msg"):
-            if body.get(key):
-                return error_text(body[key])
-    if isinstance(body, list) and body:
-        return error_text(body[0])
-    text = body if isinstance(body, str) else msgspec.json.encode(body).decode()
-    return " ".join(text.split())[:300]

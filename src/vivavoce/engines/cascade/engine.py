@@ -16,11 +16,15 @@ from vivavoce.call.ports import (
     Stages,
     VoiceActivity,
     VoiceActivityModel,
+    Warm,
 )
-from vivavoce.call.settings import Settings, SettingsError, SttSettings, TtsSettings, VadSettings
+from vivavoce.call.settings import Settings, SettingsError
+from vivavoce.call.stage_settings import BUILT_IN, SttSettings, TtsSettings, VadSettings
+from vivavoce.engines.cascade.addresses import same_address
 from vivavoce.engines.cascade.call import CascadeCall
 from vivavoce.engines.cascade.end_of_turn import SyntaxEndOfTurn
 from vivavoce.engines.cascade.seeing import sees_images
+from vivavoce.engines.cascade.steady import SteadyModel
 from vivavoce.engines.vad import EnergyVoiceActivity, SileroModel
 from vivavoce.protocol.errors import EngineError
 from vivavoce.session.signals import Signal
@@ -61,6 +65,9 @@ class CascadeEngine:
         async with asyncio.TaskGroup() as starting:
             starting.create_task(self._stages.stt.start())
             starting.create_task(self._stages.tts.start())
+        for stage in (self._stages.stt, self._stages.llm, self._stages.tts):
+            if isinstance(stage, Warm):
+                stage.warm()
         self.names = replace(self.names, tts=self._stages.tts.name, stt=self._stages.stt.name)
 
     def open(self, call_id: str, emit: Callable[[Signal], None]) -> EngineCall:
@@ -129,27 +136,49 @@ def _voices(given: TtsSettings) -> SynthesizerSettings:
 def _language_model(settings: Settings) -> LanguageModel:
     given = settings.llm
     if not given.url:
-        from vivavoce.engines.cascade.brain import Brain
-
-        return Brain()
-    from vivavoce.engines.cascade.chat import ChatModel, same_address
-
-    if same_address(given.url, settings.server.host, settings.server.port):
-        raise SettingsError(
-            f"llm.url {given.url} is this server itself; it would answer its own questions for ever"
+        return _brain()
+    model = _chat_model(settings, "llm.url", given.url, given.model, given.key)
+    second: LanguageModel | None = None
+    if given.second_url == BUILT_IN:
+        second = _brain()
+    elif given.second_url:
+        second = _chat_model(
+            settings, "llm.second_url", given.second_url, given.second_model, given.second_key
         )
-    if not given.model:
-        raise SettingsError(
-            "llm.url is set but llm.model is not: VIVAVOCE_LLM_MODEL=<name of the model there>"
-        )
+    return SteadyModel(model, second)
+
+
+def _brain() -> LanguageModel:
+    from vivavoce.engines.cascade.brain import Brain
+
+    return Brain()
+
+
+def _chat_model(settings: Settings, place: str, url: str, model: str, key: str) -> LanguageModel:
+    from vivavoce.engines.cascade.chat import ChatModel
+
+    given = settings.llm
+    check_address(settings, place, url)
+    if not model:
+        wanted = place.replace("url", "model")
+        variable = "VIVAVOCE_" + wanted.replace(".", "_").upper()
+        raise SettingsError(f"{place} is set but {wanted} is not: {variable}=<name of the model there>")
     try:
         return ChatModel(
-            given.url,
-            given.model,
-            given.key or None,
+            url,
+            model,
+            key or None,
             first_token_s=given.first_token_ms / 1000,
             between_tokens_s=given.next_token_ms / 1000,
-            sees_images=sees_images(given.sees_images, given.model),
+            sees_images=sees_images(given.sees_images, model),
         )
     except EngineError as error:
-        raise SettingsError(f"llm.url: {error.message}") from error
+        raise SettingsError(f"{place}: {error.message}") from error
+
+
+def check_address(settings: Settings, place: str, url: str) -> None:
+    """Raises SettingsError where an endpoint is this server itself."""
+    if same_address(url, settings.server.host, settings.server.port):
+        raise SettingsError(
+            f"{place} {url} is this server itself; it would answer its own questions for ever"
+        )

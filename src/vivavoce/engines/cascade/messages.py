@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec import UNSET
@@ -148,6 +148,45 @@ def _add_call(messages: list[dict[str, Any]], call: FunctionCallItem, output: st
     else:
         messages.append({"role": "assistant", "content": None, "tool_calls": [entry]})
     messages.append(answer)
+
+
+def merged_turns(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The messages with neighbours of one role as one, for models whose template wants the roles to take turns."""
+    merged: list[dict[str, Any]] = []
+    for message in messages:
+        before = merged[-1] if merged else None
+        if (
+            before is not None
+            and before["role"] == message["role"]
+            and {*before, *message} == {"role", "content"}
+        ):
+            merged[-1] = {**before, "content": _joined(before["content"], message["content"])}
+        else:
+            merged.append(message)
+    return merged
+
+
+def without_system(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The messages with the system's words at the head of the caller's first, for models whose template knows no system."""
+    system = [message for message in messages if message["role"] == "system"]
+    rest = [message for message in messages if message["role"] != "system"]
+    if not system:
+        return rest
+    told = system[0]["content"]
+    for message in system[1:]:
+        told = _joined(told, message["content"])
+    if rest and rest[0]["role"] == "user":
+        return [{**rest[0], "content": _joined(told, rest[0]["content"])}, *rest[1:]]
+    return [{"role": "user", "content": told}, *rest]
+
+
+def _joined(first: Any, second: Any) -> Any:
+    if isinstance(first, str) and isinstance(second, str):
+        return f"{first}\n\n{second}"
+    parts = (
+        [{"type": "text", "text": one}] if isinstance(one, str) else list(one) for one in (first, second)
+    )
+    return [part for some in parts for part in some]
 
 
 def _tool_choice(choice: Any) -> Any:
