@@ -69,7 +69,7 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     serve = commands.add_parser("serve", help="run the server")
     serve.add_argument("--host", help="address to listen on (127.0.0.1)")
     serve.add_argument("--port", type=int, help="port to listen on (8000; 0 takes a free one)")
-    serve.add_argument("--engine", choices=["cascade", "scripted"], help="what answers (cascade)")
+    serve.add_argument("--engine", choices=["cascade", "relay", "scripted"], help="what answers (cascade)")
     serve.add_argument("--llm-url", help="an OpenAI-compatible endpoint, e.g. http://127.0.0.1:11434/v1")
     serve.add_argument("--llm-model", help="the model to ask for there")
     serve.add_argument("--script", help="a script file for the scripted engine")

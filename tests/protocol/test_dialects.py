@@ -368,3 +368,8 @@ def test_mistakes_are_named_in_beta_words(event: dict[str, Any], code: str, para
     with pytest.raises(ClientError) as caught:
         read(event | {"event_id": "e"})
     assert (caught.value.code, caught.value.param, caught.value.event_id) == (code, param, "e")
+
+
+def test_an_event_that_this_version_does_not_know_is_none_of_the_beta_dialect() -> None:
+    foreign = ev.ForeignEvent(type="response.hologram.delta")
+    assert BETA.to_wire(foreign) == []

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from vivavoce.protocol.dialects import Dialect
-from vivavoce.protocol.server_events import ServerEvent
+from vivavoce.protocol.server_events import ForeignEvent, ServerEvent
 
 log = logging.getLogger("vivavoce.call")
 
@@ -99,21 +99,32 @@ class Attachments:
         attachment = self._admitted.get(source)
         return None if attachment is None else attachment.dialect
 
-    def send(self, event: ServerEvent, to: str | None = None, *, lasting: bool = True) -> None:
-        """Write to whom it concerns. What is not `lasting` (audio) is of no use to one that comes back later."""
+    def send(
+        self,
+        event: ServerEvent | ForeignEvent,
+        to: str | None = None,
+        *,
+        lasting: bool = True,
+        frame: bytes | None = None,
+    ) -> None:
+        """Write to whom it concerns. What is not `lasting` (audio) is of no use to one that comes back later.
+
+        `frame`: the event as it is for the current dialect, where somebody else has written it.
+        """
         if to is not None:
             attachment = self._admitted.get(to)
             if attachment is not None:
-                _write(attachment, attachment.dialect.to_wire(event))
+                _write(attachment, _frames(attachment.dialect, event, frame))
             return
         frames: dict[str, list[bytes]] = {}
         for attachment in self._admitted.values():
             dialect = attachment.dialect
             if dialect.name not in frames:
-                frames[dialect.name] = dialect.to_wire(event)
+                frames[dialect.name] = _frames(dialect, event, frame)
             _write(attachment, frames[dialect.name])
         if self._missed is not None and lasting:
-            self._missed.keep(frames.get(self._missed.dialect.name) or self._missed.dialect.to_wire(event))
+            dialect = self._missed.dialect
+            self._missed.keep(frames.get(dialect.name) or _frames(dialect, event, frame))
 
     def retell(self, call_id: str) -> None:
         """Tell the primary connection, which has come back, what happened meanwhile."""
@@ -132,6 +143,10 @@ class Attachments:
         """Close all of them."""
         for attachment in [*self._expected.values(), *self._admitted.values()]:
             attachment.hang_up(code, reason)
+
+
+def _frames(dialect: Dialect, event: ServerEvent | ForeignEvent, frame: bytes | None) -> list[bytes]:
+    return [frame] if frame is not None and dialect.name == "ga" else dialect.to_wire(event)
 
 
 def _write(attachment: Attachment, frames: list[bytes]) -> None:

@@ -21,13 +21,12 @@ from vivavoce.audio.codec import encode_audio
 from vivavoce.audio.frames import split
 from vivavoce.call.attachments import Attachment, Attachments
 from vivavoce.call.owner import LOCAL, Owner
-from vivavoce.call.ports import EngineCall
+from vivavoce.call.ports import EngineCall, Machine
 from vivavoce.protocol import errors
-from vivavoce.protocol.client_events import ClientEvent, InputAudioBufferAppend
+from vivavoce.protocol.client_events import InputAudioBufferAppend
 from vivavoce.protocol.errors import ClientError
 from vivavoce.protocol.responses import ErrorDetail
 from vivavoce.protocol.server_events import ErrorEvent, ResponseOutputAudioDelta
-from vivavoce.protocol.session_objects import SessionObject, TranscriptionSessionObject
 from vivavoce.session.effects import Effect, Hangup, Hear, Play, Send, Warn
 from vivavoce.session.signals import Signal
 
@@ -39,24 +38,6 @@ BACKLOG = 64
 """Entries in the inbox above which a socket is no longer read: on a WebSocket nothing is dropped, the sender waits."""
 LARGEST_APPEND_BYTES = 15 * 1024 * 1024
 """Decoded audio in one append (protocol reference 4.20)."""
-
-
-class Machine(Protocol):
-    """What the driver knows of a session: its verbs (see session/session.py)."""
-
-    @property
-    def config(self) -> SessionObject | TranscriptionSessionObject: ...
-
-    def attach(self, source: str, now_ms: int, *, returning: bool = False) -> None: ...
-    def detached(self, source: str, now_ms: int) -> None: ...
-    def receive(self, event: ClientEvent, source: str, now_ms: int) -> None: ...
-    def refuse(self, error: ClientError, source: str) -> None: ...
-    def read_audio(self, event: InputAudioBufferAppend) -> Clip: ...
-    def receive_audio(self, clip: Clip, now_ms: int) -> None: ...
-    def signal(self, signal: Signal, now_ms: int) -> None: ...
-    def tick(self, now_ms: int) -> None: ...
-    def next_deadline(self) -> int | None: ...
-    def drain(self) -> list[Effect]: ...
 
 
 class Observer(Protocol):
@@ -290,7 +271,7 @@ class Call:
     def _perform(self, effect: Effect) -> None:
         match effect:
             case Send():
-                self.attachments.send(effect.event, effect.to)
+                self.attachments.send(effect.event, effect.to, frame=effect.frame)
             case Play():
                 self._play(effect)
             case Hangup():

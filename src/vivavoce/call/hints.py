@@ -159,6 +159,12 @@ class Hints:
         self._player.said(event.item_id, event.delta, self._client.at(now_ms))
         return None
 
+    def _transcribed(
+        self, event: se.ConversationItemInputAudioTranscriptionCompleted, now_ms: int
+    ) -> str | None:
+        # Where an upstream hears, this is all that is known of what it heard.
+        return "own_voice_heard" if self._player.is_own_voice(event.item_id, event.transcript) else None
+
     def _error(self, event: se.ErrorEvent, now_ms: int) -> str | None:
         flat = event.error.code == "unknown_parameter" and event.error.param in _FLAT
         return "flat_session" if flat else None
@@ -183,6 +189,7 @@ _ON_EVENT: Final[dict[type, Handler]] = {
     se.InputAudioBufferSpeechStarted: Hints._speech_started,
     se.InputAudioBufferSpeechStopped: Hints._speech_stopped,
     se.ResponseOutputAudioTranscriptDelta: Hints._said,
+    se.ConversationItemInputAudioTranscriptionCompleted: Hints._transcribed,
     se.ErrorEvent: Hints._error,
 }
 

@@ -7,8 +7,45 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from vivavoce.audio.clip import Clip, Frame
-from vivavoce.session.effects import EngineEffect
+from vivavoce.protocol.client_events import ClientEvent, InputAudioBufferAppend
+from vivavoce.protocol.errors import ClientError
+from vivavoce.protocol.session_objects import SessionObject, TranscriptionSessionObject
+from vivavoce.session.effects import Effect, EngineEffect
+from vivavoce.session.options import SessionOptions
+from vivavoce.session.outbox import NewId
 from vivavoce.session.signals import Mark, Signal
+
+
+class Machine(Protocol):
+    """What the driver knows of a session: its verbs (see session/session.py)."""
+
+    @property
+    def config(self) -> SessionObject | TranscriptionSessionObject: ...
+
+    def attach(self, source: str, now_ms: int, *, returning: bool = False) -> None: ...
+    def detached(self, source: str, now_ms: int) -> None: ...
+    def receive(self, event: ClientEvent, source: str, now_ms: int) -> None: ...
+    def refuse(self, error: ClientError, source: str) -> None: ...
+    def read_audio(self, event: InputAudioBufferAppend) -> Clip: ...
+    def receive_audio(self, clip: Clip, now_ms: int) -> None: ...
+    def signal(self, signal: Signal, now_ms: int) -> None: ...
+    def tick(self, now_ms: int) -> None: ...
+    def next_deadline(self) -> int | None: ...
+    def drain(self) -> list[Effect]: ...
+
+
+class MakeMachine(Protocol):
+    """Makes the machine for a session that begins like `opening`; `setup` is what somebody chose of it."""
+
+    def __call__(
+        self,
+        opening: SessionObject | TranscriptionSessionObject,
+        new_id: NewId,
+        options: SessionOptions,
+        now_ms: int,
+        setup: dict[str, Any] | None,
+    ) -> Machine: ...
+
 
 # --- engine -------------------------------------------------------------------------------------------------------------
 
@@ -21,12 +58,17 @@ class Capabilities:
     prepares: it understands `Prepare` (speculation at a soft pause).
     judges_turns: it answers `JudgeTurn`, so that `semantic_vad` can go by what was said.
     voiced: its own voice activity model takes its voice for speech, so that it can be asked to hear itself.
+    metered: each answer costs whoever runs the server money, so nothing is asked of it that no client asked.
+    machine: makes the machine of its calls, where what it reaches is the authority on turns and responses; None: a session of
+        session/ is.
     """
 
     speaks: bool = False
     prepares: bool = False
     judges_turns: bool = False
     voiced: bool = True
+    metered: bool = False
+    machine: MakeMachine | None = None
 
 
 @dataclass(frozen=True, slots=True)

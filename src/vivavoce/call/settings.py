@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Meta
 
 from vivavoce.call.mcp_settings import McpSettings
+from vivavoce.call.relay_settings import UpstreamSettings, resolved
 from vivavoce.call.stage_settings import (
     LlmSettings,
     Milliseconds,
@@ -25,7 +26,7 @@ from vivavoce.call.stage_settings import (
 )
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
-EngineKind = Literal["cascade", "scripted"]
+EngineKind = Literal["cascade", "scripted", "relay"]
 
 
 class SettingsError(Exception):
@@ -75,7 +76,7 @@ class LimitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What answers: the cascade (VAD, STT, LLM, TTS), or the scripted engine."""
+    """What answers: the cascade (VAD, STT, LLM, TTS), another Realtime API (`[upstream]`), or the scripted engine."""
 
     kind: EngineKind = "cascade"
 
@@ -142,6 +143,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rest: RestSettings = RestSettings()
     scripted: ScriptedEngineSettings = ScriptedEngineSettings()
     mcp: McpSettings = McpSettings()
+    upstream: UpstreamSettings = UpstreamSettings()
     data_dir: str = "~/.local/share/vivavoce"
 
     @property
@@ -173,9 +175,13 @@ def load_settings(
         if value is not None:
             _put(tree, tuple(key.split(".")), value, f"--{key.rpartition('.')[2]}")
     try:
-        return msgspec.convert(tree, Settings, strict=False)
+        settings = msgspec.convert(tree, Settings, strict=False)
     except msgspec.ValidationError as error:
         raise SettingsError(f"settings: {error}") from None
+    if settings.engine.kind != "relay":
+        return settings
+    # Only now, and never otherwise, does a variable of somebody else's count.
+    return msgspec.structs.replace(settings, upstream=resolved(settings.upstream, environ))
 
 
 def variables() -> dict[str, str]:

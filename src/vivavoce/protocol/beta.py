@@ -17,7 +17,7 @@ from vivavoce.protocol.decode import decode_client_event, echoed_event_id, parse
 from vivavoce.protocol.encode import to_plain
 from vivavoce.protocol.errors import ClientError
 from vivavoce.protocol.refusals import kind_of
-from vivavoce.protocol.server_events import ServerEvent, event_type
+from vivavoce.protocol.server_events import ForeignEvent, ServerEvent, event_type
 
 Plain = dict[str, Any]
 
@@ -76,8 +76,10 @@ _GA_FORMATS: Final = {beta: {"type": ga} for ga, beta in FORMATS.items()}
 # --------------------------------------------------------------------------------------------------- outwards
 
 
-def to_wire(event: ServerEvent) -> list[bytes]:
+def to_wire(event: ServerEvent | ForeignEvent) -> list[bytes]:
     """The beta frames of a server event: one, or none where beta has no such event."""
+    if isinstance(event, ForeignEvent):
+        return []  # A dialect of old has no words for what is newer than this server.
     name = event_type(event)
     if name in ABSENT_EVENTS:
         return []

@@ -12,7 +12,7 @@ from vivavoce.protocol import beta
 from vivavoce.protocol.client_events import ClientEvent
 from vivavoce.protocol.decode import decode_client_event
 from vivavoce.protocol.encode import encode_server_event
-from vivavoce.protocol.server_events import ServerEvent
+from vivavoce.protocol.server_events import ForeignEvent, ServerEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +21,11 @@ class Dialect:
     raises `ClientError` and nothing else."""
 
     name: Literal["ga", "beta"]
-    to_wire: Callable[[ServerEvent], list[bytes]]
+    to_wire: Callable[[ServerEvent | ForeignEvent], list[bytes]]
     from_wire: Callable[[bytes | str | memoryview], ClientEvent]
 
 
-def _ga_to_wire(event: ServerEvent) -> list[bytes]:
+def _ga_to_wire(event: ServerEvent | ForeignEvent) -> list[bytes]:
     return [encode_server_event(event)]
 
 

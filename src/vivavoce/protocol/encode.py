@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from vivavoce.protocol.server_events import ServerEvent
+from vivavoce.protocol.server_events import ForeignEvent, ServerEvent
 from vivavoce.protocol.session_objects import Secret
 
 
@@ -18,7 +18,7 @@ def _hide(value: object) -> Any:
 _ENCODER = msgspec.json.Encoder(enc_hook=_hide)
 
 
-def encode_server_event(event: ServerEvent) -> bytes:
+def encode_server_event(event: ServerEvent | ForeignEvent) -> bytes:
     """One event as compact UTF-8 JSON."""
     return _ENCODER.encode(event)
 

@@ -453,6 +453,13 @@ class RateLimitsUpdated(Struct, tag_field="type", tag="rate_limits.updated", fro
     rate_limits: list[RateLimit]
 
 
+class ForeignEvent(Struct, frozen=True, kw_only=True):
+    """An event of an upstream that this version does not know, or not in this shape. It is handed on as it came, in the current dialect."""
+
+    type: str
+    event_id: str = ""
+
+
 ServerEvent = (
     ErrorEvent
     | SessionCreated

@@ -5,16 +5,32 @@ from __future__ import annotations
 from pathlib import Path
 
 from vivavoce.call.ports import Engine
-from vivavoce.call.settings import ScriptedEngineSettings, Settings, SettingsError
+from vivavoce.call.relay_settings import RelaySettings
+from vivavoce.call.settings import ScriptedEngineSettings, SessionSettings, Settings, SettingsError
 
 
 def make_engine(settings: Settings) -> Engine:
     """The engine the settings ask for, not started yet. Raises SettingsError."""
     if settings.engine.kind == "scripted":
         return _scripted(settings.scripted)
+    if settings.engine.kind == "relay":
+        return _relay(settings)
+    return _cascade(settings)
+
+
+def _cascade(settings: Settings) -> Engine:
     from vivavoce.engines.cascade.engine import make_cascade
 
     return make_cascade(settings)
+
+
+def _relay(settings: Settings) -> Engine:
+    from vivavoce.engines.relay.engine import RelayEngine
+
+    # What was not set is the upstream's to choose.
+    said = settings.session.instructions
+    stated = {"instructions": said} if said != SessionSettings().instructions else {}
+    return RelayEngine(settings.upstream, RelaySettings(session_s=0), stated)
 
 
 def _scripted(given: ScriptedEngineSettings) -> Engine:

@@ -27,6 +27,9 @@ SPOKEN_S = 1.5
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 """Between two probes; each failure doubles it, for a probe of a hosted model costs money."""
 
+PROBED_MODEL = "gpt-realtime-2"
+"""What is asked of an engine that has more than one model, if the settings do not say."""
+
 _PUSH_TO_TALK = {"type": "realtime", "audio": {"input": {"turn_detection": None}}}
 
 
@@ -68,6 +71,11 @@ class ProbeAttachment:
         """The call is over."""
         self._events.put_nowait({"type": "closed", "code": code, "reason": reason})
 
+    async def greeting(self) -> str | None:
+        """Wait for the session; None when it is there, otherwise what came instead."""
+        event = await self._events.get()
+        return None if event["type"] == "session.created" else str(event)
+
     async def until_done(self, *, or_heard: bool = False) -> tuple[str, list[str]]:
         """Wait for the end of a response, or only for its first sound; returns its status and the audio deltas on the way (base64)."""
         audio: list[str] = []
@@ -87,9 +95,10 @@ class ProbeAttachment:
 
 async def probe(calls: Calls) -> str | None:
     """Run a typed and a spoken turn. None when both went through, otherwise what went wrong."""
+    metered = calls.engine.capabilities.metered
     # Not watched for mistakes of clients, since it does play the engine's own voice to it; and nobody's limits count for it.
     now_ms = int(asyncio.get_running_loop().time() * 1000)
-    call = calls.open("probe", now_ms, owner=NOBODY, watched=False)
+    call = calls.open(PROBED_MODEL if metered else "probe", now_ms, owner=NOBODY, watched=False)
     client = ProbeAttachment()
     call.join(client)
 
@@ -98,6 +107,9 @@ async def probe(calls: Calls) -> str | None:
 
     try:
         async with asyncio.timeout(TIMEOUT_S):
+            if metered:
+                # Each answer is paid for. That a session opens shows that the address, the key and the model are right.
+                return await client.greeting()
             # A recogniser may prepare itself for what a session is about. That is for its first caller to wait for, not for all.
             say({"type": "session.update", "session": {"type": "realtime", "instructions": ""}})
             text = [{"type": "input_text", "text": "hello"}]

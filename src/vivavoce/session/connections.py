@@ -39,10 +39,14 @@ class Connections:
 
     def joined(self, source: str, config: AnySession, *, returning: bool = False) -> None:
         """Somebody is there, and is shown the session."""
+        self.arrived(source, returning=returning)
+        self._outbox.send(se.SessionCreated, to=source, session=config)
+
+    def arrived(self, source: str, *, returning: bool = False) -> None:
+        """Somebody is there; the session is shown by whoever knows it."""
         if returning or self.presence == "nobody":
             self.primary, self.presence = source, "here"
             self._deadlines.clear("return")
-        self._outbox.send(se.SessionCreated, to=source, session=config)
 
     def left(self, source: str, config: AnySession, now_ms: int) -> None:
         """Somebody left. Without its primary connection a call is over, unless its client asked for time to come back."""

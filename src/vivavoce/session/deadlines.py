@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-Name = Literal["lead", "filler", "expiry", "expiry_near", "return", "turn", "idle"]
+Name = Literal[
+    "lead", "filler", "expiry", "expiry_near", "return", "turn", "idle", "upstream", "stall", "handover"
+]
 
 
 class Deadlines:

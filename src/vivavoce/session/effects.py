@@ -9,16 +9,21 @@ import msgspec
 
 from vivavoce.audio.clip import Clip, Frame
 from vivavoce.protocol.items import InputItem
-from vivavoce.protocol.server_events import ServerEvent
+from vivavoce.protocol.server_events import ForeignEvent, ServerEvent
 from vivavoce.protocol.session_objects import SessionObject
 from vivavoce.session.tool_calls import McpEffect
+from vivavoce.session.upstream import UpstreamEffect
 
 
 class Send(msgspec.Struct, frozen=True, gc=False):
-    """Send an event to every attachment, or to one (errors and replies to `retrieve` go to their source only)."""
+    """Send an event to every attachment, or to one (errors and replies to `retrieve` go to their source only).
 
-    event: ServerEvent
+    `frame`: the event as an upstream wrote it, for connections of the current dialect, which thereby get all that is in it.
+    """
+
+    event: ServerEvent | ForeignEvent
     to: str | None = None
+    frame: bytes | None = None
 
 
 class Part(msgspec.Struct, frozen=True, gc=False):
@@ -171,7 +176,18 @@ Effect = (
     | Hangup
     | Warn
     | McpEffect
+    | UpstreamEffect
 )
 EngineEffect = (
-    Configure | Listen | Forget | Transcribe | JudgeTurn | Generate | Prepare | Speak | Cancel | McpEffect
+    Configure
+    | Listen
+    | Forget
+    | Transcribe
+    | JudgeTurn
+    | Generate
+    | Prepare
+    | Speak
+    | Cancel
+    | McpEffect
+    | UpstreamEffect
 )

@@ -14,6 +14,7 @@ import msgspec
 
 from vivavoce.audio.clip import Clip
 from vivavoce.session.tool_calls import McpSignal
+from vivavoce.session.upstream import UpstreamSignal
 
 Mark = tuple[int, int]
 """(characters of the clause's text spoken so far, position in ticks from the clause's first sample)."""
@@ -132,4 +133,5 @@ Signal = (
     | ResponseFinished
     | EngineFailed
     | McpSignal
+    | UpstreamSignal
 )

@@ -53,7 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     who = parser.add_argument_group("whom to talk to")
     who.add_argument("--url", help="a server, e.g. http://127.0.0.1:8000")
     who.add_argument("--key", help="API key for --url (OPENAI_API_KEY)")
-    who.add_argument("--engine", choices=["cascade", "scripted"], help="start a server with this engine")
+    who.add_argument(
+        "--engine", choices=["cascade", "relay", "scripted"], help="start a server with this engine"
+    )
     who.add_argument("--model", default="gpt-realtime-2", help="the model to ask for (%(default)s)")
     who.add_argument("--voice", help="the voice to ask for, e.g. marin")
     who.add_argument("--instructions", metavar="TEXT|@FILE", help="what the agent should be like")

@@ -1,0 +1,39 @@
+"""Where the upstream is reached, for each kind of session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from vivavoce.session.upstream import Kind
+
+_SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """An upstream's address, in whatever form it was given: `wss://HOST/v1/realtime`, `https://HOST/v1`, `http://HOST:PORT`."""
+
+    url: str
+
+    @property
+    def host(self) -> str:
+        """Host and port."""
+        return urlsplit(self.url).netloc.rpartition("@")[2]
+
+    def of(self, kind: Kind, model: str) -> str:
+        """The WebSocket's address for a session (protocol reference 1.1)."""
+        parts = urlsplit(self.url)
+        path = parts.path.rstrip("/")
+        if not path:
+            path = "/v1/realtime"
+        elif not path.endswith("/realtime"):
+            path += "/realtime"
+        query = [(name, value) for name, value in parse_qsl(parts.query) if name not in ("model", "intent")]
+        if kind == "transcription":
+            query.append(("intent", "transcription"))
+        else:
+            query.append(("model", model))
+        if kind == "translation":
+            path += "/translations"
+        return urlunsplit((_SCHEMES[parts.scheme], parts.netloc, path, urlencode(query), ""))

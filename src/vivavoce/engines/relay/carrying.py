@@ -1,0 +1,57 @@
+"""What of a conversation is told to another upstream session, so that it can go on where the one before ended."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from vivavoce.protocol.items import (
+    FunctionCallItem,
+    FunctionCallOutputItem,
+    InputAudio,
+    InputText,
+    Item,
+    McpCallItem,
+    MessageItem,
+    OutputAudio,
+    OutputText,
+)
+from vivavoce.session.conversation import Conversation
+
+
+def carried(conversation: Conversation) -> list[Item]:
+    """Copies of the items, oldest first, under their ids: speech as the words it is known to be, nothing that is only shown."""
+    return [made for item in conversation.items() if (made := _carry(conversation, item)) is not None]
+
+
+def _carry(conversation: Conversation, item: Item) -> Item | None:
+    match item:
+        case MessageItem():
+            heard = conversation.understood.get(item.id)
+            content = [part for one in item.content if (part := _part(one, heard)) is not None]
+            return msgspec.structs.replace(item, content=content, status="completed") if content else None
+        case FunctionCallItem():
+            # A call that was cut off is none; its arguments are half a sentence.
+            return msgspec.structs.replace(item) if item.status != "incomplete" else None
+        case FunctionCallOutputItem():
+            return msgspec.structs.replace(item) if conversation.call(item.call_id) else None
+        case McpCallItem():
+            return _told(item)
+    return None
+
+
+def _part(part: Any, heard: str | None) -> Any:
+    if isinstance(part, InputAudio):
+        text = heard or part.transcript
+        return InputText(text=text) if text else None
+    if isinstance(part, OutputAudio):
+        return OutputText(text=part.transcript) if part.transcript else None
+    return part
+
+
+def _told(item: McpCallItem) -> Item:
+    """A tool that was used here, in words: the other session has never heard of it."""
+    result = item.output if item.error is None else item.error.message
+    text = f"[The tool {item.name} was called with {item.arguments} and returned: {result or 'nothing'}]"
+    return MessageItem(id=item.id, role="system", content=[InputText(text=text)])

@@ -1,0 +1,109 @@
+"""What is known here of a conversation that the upstream has: its items, how much of them was played, which responses are going on."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import msgspec
+
+from vivavoce.audio.clip import ms_to_ticks
+from vivavoce.engines.relay.following import Following
+from vivavoce.protocol import server_events as se
+from vivavoce.protocol.items import InputAudio, Item, MessageItem
+from vivavoce.session.conversation import ROOT, Conversation, snapshot, spoken_part
+from vivavoce.session.item_audio import ItemAudio
+from vivavoce.session.outbox import Outbox
+from vivavoce.session.playback import Playback
+from vivavoce.session.upstream import Failure
+
+ENDED_KEPT = 32
+"""Responses that are over, whose stragglers are no mistake."""
+
+
+class Known:
+    """Follows events of the upstream; it never changes anything there."""
+
+    def __init__(self) -> None:
+        self.conversation = Conversation("")
+        self.playback = Playback(ItemAudio(0, 0))
+        self.running: dict[str, Following] = {}
+        self.ended: deque[str] = deque(maxlen=ENDED_KEPT)
+
+    # --- items ----------------------------------------------------------------------------------------------------------
+
+    def added(self, item: Item, previous: str | None) -> bool:
+        """An item is in the conversation now; False where it was already."""
+        if item.id in self.conversation:
+            return False
+        anchor: str | None = previous
+        if previous is None and self.conversation.last_id is not None:
+            anchor = ROOT
+        elif previous is not None and previous not in self.conversation:
+            anchor = None
+        self.conversation.insert(snapshot(item), anchor)
+        return True
+
+    def became(self, item: Item) -> None:
+        """An item is what it is going to be. What was heard in it may be known already."""
+        mine = self.conversation.get(item.id)
+        if mine is None:
+            return
+        for field in msgspec.structs.fields(type(item)):
+            if type(mine) is type(item):
+                setattr(mine, field.name, getattr(snapshot(item), field.name))
+
+    def understood(self, item_id: str, text: str) -> None:
+        """What the caller said."""
+        item = self.conversation.get(item_id)
+        if item is None:
+            return
+        self.conversation.understood[item_id] = text
+        for part in item.content if isinstance(item, MessageItem) else ():
+            if isinstance(part, InputAudio):
+                part.transcript = text
+
+    def deleted(self, item_id: str) -> None:
+        """An item is gone."""
+        if item_id in self.conversation:
+            self.conversation.remove(item_id)
+        self.playback.drop(item_id)
+
+    def truncated(self, item_id: str, end_ms: int) -> None:
+        """Only so much of it was heard: keep the words up to there."""
+        part = spoken_part(self.conversation.get(item_id))
+        end = min(ms_to_ticks(end_ms), self.playback.sent(item_id))
+        if part is not None:
+            part.transcript = self.playback.words_until(item_id, end)
+        self.playback.cut(item_id, end)
+
+    # --- responses ------------------------------------------------------------------------------------------------------
+
+    def begin(self, response: Following) -> None:
+        """The upstream answers."""
+        self.running[response.object.id] = response
+
+    def end(self, response_id: str) -> Following | None:
+        """It has; None where it was not going on."""
+        response = self.running.pop(response_id, None)
+        if response is not None:
+            self.ended.append(response_id)
+        return response
+
+    def follow(self, response_id: str, event: se.ServerEvent) -> str | None:
+        """Something of a response; says what is wrong with it, "" for what comes too late to matter."""
+        response = self.running.get(response_id)
+        if response is None:
+            return "" if response_id in self.ended else "of a response that is not going on"
+        if isinstance(event, se.ResponseOutputAudioTranscriptDelta):
+            self.playback.say(event.item_id, event.delta)
+        return response.follow(event)
+
+    def fail(self, outbox: Outbox, failure: Failure) -> list[Following]:
+        """Bring everything to its end that the upstream cannot end any more."""
+        failed = list(self.running.values())
+        for response in failed:
+            response.fail(outbox, self.conversation, failure)
+            for output in response.outputs.values():
+                self.became(output.item)
+            self.end(response.object.id)
+        return failed
