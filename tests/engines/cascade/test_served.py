@@ -18,6 +18,7 @@ import pytest
 from openai import AsyncOpenAI
 
 from tests.engines.speech import spoken
+from tests.server.sounds import pieces
 from vivavoce.engines.cascade.native_libraries import find_flite
 
 pytestmark = pytest.mark.skipif(find_flite() is None, reason="needs libflite for the caller's voice")
@@ -171,6 +172,46 @@ async def test_a_noise_that_is_no_word_is_answered_by_silence(served: Served) ->
         await caller.connection.response.create()
         (done,) = of(await caller.until("response.done"), "response.done")
         assert (done.response.status, done.response.output) == ("completed", [])
+
+
+@pytest.mark.parametrize(
+    ("wire", "detection", "model"),
+    [
+        ("audio/pcm", {"type": "server_vad"}, "gpt-4o-transcribe"),
+        ("audio/pcmu", {"type": "semantic_vad", "eagerness": "high"}, "whisper-1"),
+        ("audio/pcma", None, "gpt-realtime-whisper"),
+    ],
+    ids=["server_vad", "semantic_vad", "by hand"],
+)
+async def test_a_transcription_session_writes_down_what_is_said(
+    served: Served, wire: str, detection: dict[str, Any] | None, model: str
+) -> None:
+    """Real words in each format and by each way of ending a turn; what the client says about its audio is expected."""
+    client = AsyncOpenAI(base_url=f"{served.url}/v1", api_key="local")
+    async with client.realtime.connect(extra_query={"intent": "transcription"}) as connection:
+        caller = Caller(connection)
+        await caller.until("session.created")
+        about = {"model": model} | (
+            {} if model == "gpt-realtime-whisper" else {"prompt": "Orders by id: K7310."}
+        )
+        form = {"type": wire, "rate": 24_000} if wire == "audio/pcm" else {"type": wire}
+        heard = {"format": form, "transcription": about, "turn_detection": detection}
+        session: Any = {"type": "transcription", "audio": {"input": heard}}
+        await connection.session.update(session=session)
+        await caller.until("session.updated")
+        said, _ = spoken("where is my order", "rms", 1.0, 24_000)
+        silence_ms = 0 if detection is None else 2400
+        for piece in pieces(said.pcm + bytes(48 * silence_ms), wire):
+            await connection.input_audio_buffer.append(audio=piece)
+        if detection is None:
+            await connection.input_audio_buffer.commit()
+        events = await caller.until("conversation.item.input_audio_transcription.completed")
+        deltas = [event.delta for event in of(events, "conversation.item.input_audio_transcription.delta")]
+        assert events[-1].transcript == "where is my order"
+        assert "".join(deltas) == events[-1].transcript
+        assert model != "whisper-1" or len(deltas) == 1
+        assert len(of(events, "input_audio_buffer.speech_started")) == (detection is not None)
+        assert not [event for event in events if event.type.startswith("response.")]
 
 
 @pytest.mark.parametrize("stage", ["stt", "tts"])
