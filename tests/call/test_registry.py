@@ -22,14 +22,16 @@ from vivavoce.testing.puppet import PuppetEngine
 
 ELSEWHERE = {"instructions"}
 """Settings of a session that stand in its session object."""
-FROM_ELSEWHERE = {"count_text", "find_prompt", "context_tokens", "output_tokens", "mcp_servers", "rates"}
+FROM_ELSEWHERE = {"count_text", "find_prompt", "input_tokens", "mcp_servers", "rates"}
 """What a session goes by that is no setting of its own."""
 
 
 def test_every_setting_of_a_session_reaches_it() -> None:
     numbers = {"silence_duration_ms": 1, "soft_pause_ms": 2, "output_lead_ms": 3, "max_duration_s": 4}
     caps = {"item_audio_s": 5, "call_audio_bytes": 6, "retrieved_audio_bytes": 7}
-    given = numbers | caps | {"keep_response_create": False, "call_image_bytes": 8}
+    given = (
+        numbers | caps | {"keep_response_create": False, "refuse_unknown_fields": True, "call_image_bytes": 8}
+    )
     names = {field.name for field in msgspec.structs.fields(SessionSettings)} - ELSEWHERE
     options_of_a_session = {field.name for field in dataclasses.fields(SessionOptions)}
     assert names == set(given) == options_of_a_session - FROM_ELSEWHERE

@@ -44,6 +44,12 @@ TABLE: list[tuple[ClientError, str, str | None, str]] = [
         "Cannot update a conversation's voice if assistant audio is present.",
     ),
     (
+        errors.cannot_update_tracing(),
+        "cannot_update_tracing",
+        "session.tracing",
+        "Cannot update tracing once it is enabled. Set it to null to disable it.",
+    ),
+    (
         errors.commit_empty(0),
         "input_audio_buffer_commit_empty",
         None,

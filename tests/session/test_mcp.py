@@ -133,7 +133,7 @@ def test_after_many_rounds_the_model_has_to_answer() -> None:
 
 
 def test_a_result_that_does_not_fit_the_context_fails_the_response() -> None:
-    rig = rig_with_tools(context_tokens=600, output_tokens=100)
+    rig = rig_with_tools(input_tokens=500)
     rig.send(
         "session.update", session={"type": "realtime", "truncation": "disabled", "instructions": "Be brief."}
     )
@@ -148,7 +148,7 @@ def test_a_result_that_does_not_fit_the_context_fails_the_response() -> None:
 
 
 def test_a_yes_that_comes_when_the_context_is_full_fails_the_response() -> None:
-    rig = rig_with_tools(context_tokens=600, output_tokens=100)
+    rig = rig_with_tools(input_tokens=500)
     asking = SHOP | {"require_approval": "always"}
     rig.send("session.update", session={"type": "realtime", "truncation": "disabled", "tools": [asking]})
     rig.send("response.create")

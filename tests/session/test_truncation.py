@@ -240,7 +240,7 @@ def test_130k_tokens_into_a_128k_window() -> None:
 
 
 def test_disabled_truncation_fails_the_response_and_not_the_session() -> None:
-    rig = Rig(context_tokens=3000, output_tokens=1000)
+    rig = Rig(input_tokens=2000)
     rig.send("session.update", session={"type": "realtime", "truncation": "disabled"})
     long_call(rig, 3, 1000)
     done = respond(rig)
@@ -255,14 +255,14 @@ def test_disabled_truncation_fails_the_response_and_not_the_session() -> None:
 
 
 def test_instructions_that_are_too_long_fail_whatever_the_rule() -> None:
-    rig = Rig(context_tokens=3000, output_tokens=1000)
+    rig = Rig(input_tokens=2000)
     rig.send("session.update", session={"type": "realtime", "instructions": tokens(2001)})
     assert respond(rig)["status"] == "failed"
     assert respond(rig, instructions="short")["status"] == "completed"
 
 
 def test_a_retention_ratio_keeps_the_cache() -> None:
-    rig = Rig(context_tokens=20_000, output_tokens=10_000)
+    rig = Rig(input_tokens=10_000)
     rule = {"type": "retention_ratio", "retention_ratio": 0.8}
     rig.send("session.update", session={"type": "realtime", "truncation": rule})
     cached = []
@@ -273,7 +273,7 @@ def test_a_retention_ratio_keeps_the_cache() -> None:
     # Ten turns fill the window; from then on every third one drops two or three messages and nothing is cached for it.
     assert cached.count(False) == 5
     assert cached[:10] == [True] * 10
-    auto = Rig(context_tokens=20_000, output_tokens=10_000)
+    auto = Rig(input_tokens=10_000)
     cached = []
     for _ in range(25):
         auto.say(tokens(1000))
@@ -294,7 +294,7 @@ def test_a_cap_behind_the_instructions() -> None:
 
 
 def test_a_cap_above_what_the_model_takes_is_refused() -> None:
-    rig = Rig(context_tokens=3000, output_tokens=1000)
+    rig = Rig(input_tokens=2000)
     for most, code in ((2001, ["invalid_value"]), (2000, [])):
         limits = {
             "type": "retention_ratio",
@@ -309,7 +309,7 @@ def test_a_cap_above_what_the_model_takes_is_refused() -> None:
 
 
 def test_a_response_with_input_of_its_own_is_shortened_by_itself() -> None:
-    rig = Rig(context_tokens=3000, output_tokens=1000)
+    rig = Rig(input_tokens=2000)
     long_call(rig, 2, 500)
     part = {"type": "input_text", "text": tokens(900)}
     given = [{"type": "message", "role": "user", "content": [part]} for _ in range(3)]
@@ -318,7 +318,7 @@ def test_a_response_with_input_of_its_own_is_shortened_by_itself() -> None:
 
 
 def test_spoken_turns_count_by_their_length() -> None:
-    rig = Rig(context_tokens=1000, output_tokens=700)
+    rig = Rig(input_tokens=300)
     for number in range(4):
         rig.machine.item_audio.add(f"spoken_{number}", [clip(100) for _ in range(100)])
         rig.send(
@@ -336,7 +336,7 @@ def test_spoken_turns_count_by_their_length() -> None:
 
 def test_speculation_survives_a_full_window() -> None:
     """What is prepared leaves room for what is being said, so that the same is still shown when the turn is over."""
-    rig = Rig(prepares=True, context_tokens=12_000, output_tokens=2000)
+    rig = Rig(prepares=True, input_tokens=10_000)
     for _ in range(10):
         rig.say(tokens(995))
     rig.hear(1000, 0.9)
@@ -348,7 +348,7 @@ def test_speculation_survives_a_full_window() -> None:
 
 
 def test_nothing_is_prepared_that_would_not_fit() -> None:
-    rig = Rig(prepares=True, context_tokens=1000, output_tokens=500)
+    rig = Rig(prepares=True, input_tokens=500)
     rig.send("session.update", session={"type": "realtime", "instructions": tokens(501)})
     rig.hear(1000, 0.9)
     rig.hear(800, 0.0)
@@ -357,7 +357,7 @@ def test_nothing_is_prepared_that_would_not_fit() -> None:
 
 
 def test_what_was_prepared_is_thrown_away_when_nothing_fits_any_more() -> None:
-    rig = Rig(prepares=True, context_tokens=1000, output_tokens=500)
+    rig = Rig(prepares=True, input_tokens=500)
     rig.hear(1000, 0.9)
     rig.hear(300, 0.0)
     assert len(rig.of(Prepare)) == 1
@@ -370,7 +370,7 @@ def test_what_was_prepared_is_thrown_away_when_nothing_fits_any_more() -> None:
 
 def test_a_promised_answer_fails_when_it_has_to_be_made_anew_and_nothing_fits() -> None:
     """Between the end of the turn and its transcript the instructions have become too long for any answer."""
-    rig = Rig(prepares=True, context_tokens=1000, output_tokens=500)
+    rig = Rig(prepares=True, input_tokens=500)
     rig.hear(1000, 0.9)
     rig.hear(800, 0.0)
     (item,) = [event["item_id"] for event in rig.of_type("input_audio_buffer.committed")]
@@ -393,7 +393,7 @@ def test_a_long_call_is_not_counted_anew_for_each_turn() -> None:
         counted += 1
         return len(text) // 4
 
-    rig = Rig(count_text=count, context_tokens=10_000, output_tokens=1000)
+    rig = Rig(count_text=count, input_tokens=9000)
     for _ in range(100):
         rig.say(tokens(20))
         respond(rig)

@@ -49,7 +49,7 @@ def session_options(
     settings: Settings, prompts: PromptFolder | None = None, rates: RateMeter | None = None
 ) -> SessionOptions:
     """The part of the settings that a session goes by."""
-    given = settings.session
+    given, window = settings.session, settings.llm.context_tokens
     return SessionOptions(
         silence_duration_ms=given.silence_duration_ms,
         soft_pause_ms=given.soft_pause_ms,
@@ -59,11 +59,11 @@ def session_options(
         call_audio_bytes=given.call_audio_bytes,
         retrieved_audio_bytes=given.retrieved_audio_bytes,
         call_image_bytes=given.call_image_bytes,
-        context_tokens=settings.llm.context_tokens,
-        output_tokens=min(settings.llm.output_tokens, settings.llm.context_tokens // 2),
+        input_tokens=window - min(settings.llm.output_tokens, window // 2),
         find_prompt=prompts.find if prompts is not None else no_prompts,
         rates=rates or NoLimits(),
         keep_response_create=given.keep_response_create,
+        refuse_unknown_fields=given.refuse_unknown_fields,
         mcp_servers=tuple(settings.mcp.servers),
     )
 

@@ -93,6 +93,7 @@ class SessionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     retrieved_audio_bytes: Annotated[int, Meta(ge=0)] = 512_000
     call_image_bytes: Annotated[int, Meta(ge=0)] = 64_000_000
     keep_response_create: bool = True
+    refuse_unknown_fields: bool = False
     instructions: str = "You are a helpful voice assistant. Keep your answers short."
 
 

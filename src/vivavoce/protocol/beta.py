@@ -244,8 +244,8 @@ def _session_update(event: Plain, kind: str) -> Plain:
 def nested_session(flat: Plain, kind: str) -> Plain:
     """A flat session in the words of a GA `session.update` for a session of this kind. Raises `ClientError`."""
     if kind == "transcription":
-        # It has modalities that mean nothing, and no output.
-        flat = {key: value for key, value in flat.items() if key != "modalities"}
+        # It has modalities that mean nothing, no output, and shows a secret that is not for setting.
+        flat = {key: value for key, value in flat.items() if key not in ("modalities", "client_secret")}
         for key in flat.keys() & SESSION_PATHS.keys():
             if not SESSION_PATHS[key].startswith("audio.input."):
                 raise errors.unknown_parameter(f"session.{key}")

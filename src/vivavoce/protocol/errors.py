@@ -178,6 +178,12 @@ def cannot_update_voice(param: str = "session.audio.output.voice") -> ClientErro
     )
 
 
+def cannot_update_tracing() -> ClientError:
+    """Another tracing while one is on (protocol reference 3.2); the code is ours, in the manner of the voice's."""
+    message = "Cannot update tracing once it is enabled. Set it to null to disable it."
+    return ClientError("cannot_update_tracing", message, "session.tracing")
+
+
 def unknown_prompt(prompt_id: str, version: str | None, param: str) -> ClientError:
     """A stored prompt, or a version of one, that is not there; the first words are those of the REST API."""
     if version is None:

@@ -138,6 +138,8 @@ def merge_session(
         for key, (wanted, cleared) in _SESSION_FIELDS.items()
         if key in patch
     }
+    if current.tracing is not None and changes.get("tracing") not in (None, current.tracing):
+        raise errors.cannot_update_tracing()
     if "output_modalities" in patch:
         changes["output_modalities"] = read_modalities(
             patch["output_modalities"], "session.output_modalities"

@@ -20,8 +20,10 @@ class SessionOptions:
     item_audio_s, call_audio_bytes, retrieved_audio_bytes: caps on audio kept per item, per call, and sent back per `retrieved`.
     keep_response_create: keep one bare `response.create` that follows an unseen tool output (docs/adr/0004); False refuses it
         as the upstream does.
-    context_tokens, output_tokens: the model's context window, and the part of it that is kept free for the answer
-        (protocol reference 3.6); the rest is what a conversation may fill.
+    refuse_unknown_fields: refuse fields of `session` and `response` that nobody knows, as the upstream does; False ignores them
+        (docs/adr/0039).
+    input_tokens: what the model takes at most, instructions, tools and conversation together: its context window less the part that
+        is kept free for the answer (protocol reference 3.6).
     call_image_bytes: images a conversation may hold, as base64.
     mcp_servers: names under which the operator has set up MCP servers; a client may use them by `server_label` alone.
     find_prompt: a stored prompt by its id and version.
@@ -37,15 +39,10 @@ class SessionOptions:
     call_audio_bytes: int = 16_000_000
     retrieved_audio_bytes: int = 512_000
     keep_response_create: bool = True
-    context_tokens: int = 128_000
-    output_tokens: int = 32_000
+    refuse_unknown_fields: bool = False
+    input_tokens: int = 96_000
     call_image_bytes: int = 64_000_000
     mcp_servers: tuple[str, ...] = ()
     find_prompt: FindPrompt = no_prompts
     rates: RateMeter = field(default_factory=NoLimits)
     count_text: CountText = estimate_text_tokens
-
-    @property
-    def input_tokens(self) -> int:
-        """What a model takes at most: instructions, tools and conversation together."""
-        return self.context_tokens - self.output_tokens

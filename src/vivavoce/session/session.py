@@ -29,6 +29,7 @@ from vivavoce.protocol.errors import ClientError
 from vivavoce.protocol.items import FunctionCallOutputItem, McpApprovalResponseItem, MessageItem
 from vivavoce.protocol.session_objects import ServerVad, SessionObject
 from vivavoce.protocol.sessions import override_response
+from vivavoce.protocol.unknown_fields import ResponseFields, refuse_unknown
 from vivavoce.session.client_items import ClientItems
 from vivavoce.session.connections import Connections
 from vivavoce.session.conversation import Conversation, spoken_part
@@ -193,6 +194,8 @@ class RealtimeSession:
     # --- the session itself ---------------------------------------------------------------------------------------------
 
     def _update_session(self, event: ce.SessionUpdate, source: str, now_ms: int) -> None:
+        if self.options.refuse_unknown_fields:
+            refuse_unknown(event.session, SessionObject, "session")
         self.config = self.configuration.update(
             self.mcp.tools.with_addresses(event.session),
             silence_duration_ms=self.options.silence_duration_ms,
@@ -323,6 +326,8 @@ class RealtimeSession:
     # --- responses ------------------------------------------------------------------------------------------------------
 
     def _create_response(self, event: ce.ResponseCreate, source: str, now_ms: int) -> None:
+        if event.response and self.options.refuse_unknown_fields:
+            refuse_unknown(event.response, ResponseFields, "response")
         given = event.response and self.mcp.tools.with_addresses(event.response)
         config = self.configuration.response(given)
         self.conversation.resolve(config.input or [])  # Refused before anything has changed.

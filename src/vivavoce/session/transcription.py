@@ -18,6 +18,7 @@ from vivavoce.protocol.client_events import ClientEvent
 from vivavoce.protocol.errors import ClientError
 from vivavoce.protocol.session_objects import AudioConfig, SessionObject, TranscriptionSessionObject
 from vivavoce.protocol.transcription_sessions import family_of, merge_transcription_session
+from vivavoce.protocol.unknown_fields import refuse_unknown
 from vivavoce.session.client_items import ClientItems
 from vivavoce.session.connections import Connections
 from vivavoce.session.conversation import Conversation
@@ -148,6 +149,8 @@ class TranscriptionSession:
             self.transcripts.partial(signal)
 
     def _update_session(self, event: ce.SessionUpdate, source: str, now_ms: int) -> None:
+        if self.options.refuse_unknown_fields:
+            refuse_unknown(event.session, TranscriptionSessionObject, "session")
         self.config = merge_transcription_session(
             self.config, event.session, silence_duration_ms=self.options.silence_duration_ms
         )
