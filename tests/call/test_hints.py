@@ -99,6 +99,48 @@ def test_tool_outputs_that_are_answered_in_time() -> None:
     assert watch(tool_line, scenario) == []
 
 
+def test_a_handoff_takes_the_output_back() -> None:
+    async def scenario(line: Watched) -> None:
+        line.send("response.create")
+        await line.until("response.done")
+        line.answer_tool(0)
+        line.answer_tool(1)
+        outputs = [event["item"]["id"] for event in line.client.of_type("conversation.item.added")][-2:]
+        line.send("conversation.item.delete", item_id=outputs[0])
+        line.send("conversation.item.delete", item_id=outputs[1])
+        await asyncio.sleep(10)
+
+    assert watch(tool_line, scenario) == []
+
+
+def test_one_output_of_two_taken_back_leaves_the_other() -> None:
+    async def scenario(line: Watched) -> None:
+        line.send("response.create")
+        await line.until("response.done")
+        line.answer_tool(0)
+        line.answer_tool(1)
+        output = line.client.of_type("conversation.item.added")[-1]["item"]["id"]
+        line.send("conversation.item.delete", item_id=output)
+        await asyncio.sleep(10)
+
+    assert watch(tool_line, scenario) == ["tool_output_without_response"]
+
+
+def test_who_has_hung_up_is_not_late() -> None:
+    async def main() -> None:
+        line = tool_line()
+        line.send("response.create")
+        await line.until("response.done")
+        line.answer_tool(0)
+        line.answer_tool(1)
+        await asyncio.sleep(1)
+        await line.close()
+        await asyncio.sleep(10)
+        assert line.hints() == []
+
+    run(main())
+
+
 # --- sample rates -------------------------------------------------------------------------------------------------------
 
 

@@ -74,6 +74,7 @@ class Hints:
         self.found: dict[str, Hint] = {}
         self._call_id = call_id
         self._begun_ms: int | None = None
+        self._over_ms: int | None = None
         self._tools = ToolTurns()
         self._pace = Pace()
         self._player = Player()
@@ -86,8 +87,13 @@ class Hints:
         if handler is not None:
             self._note(handler(self, what, now_ms), now_ms)
 
+    def over(self, now_ms: int) -> None:
+        """The call has ended: whoever has hung up is not late with anything."""
+        self._over_ms = now_ms
+
     def look(self, now_ms: int) -> list[Hint]:
         """What was found up to now, oldest first."""
+        now_ms = now_ms if self._over_ms is None else self._over_ms
         for overdue in (self._tools.overdue(now_ms), self._player.overdue(now_ms)):
             self._note(overdue, now_ms)
         return sorted(self.found.values(), key=lambda hint: hint.at_ms)
@@ -132,7 +138,11 @@ class Hints:
         if isinstance(event.item, FunctionCallItem):
             self._tools.called(event.item.call_id)
         elif isinstance(event.item, FunctionCallOutputItem):
-            self._tools.answered(event.item.call_id, now_ms)
+            self._tools.answered(event.item.call_id, event.item.id, now_ms)
+        return None
+
+    def _deleted(self, event: se.ConversationItemDeleted, now_ms: int) -> str | None:
+        self._tools.deleted(event.item_id)
         return None
 
     def _response_created(self, event: se.ResponseCreated, now_ms: int) -> str | None:
@@ -183,6 +193,7 @@ _ON: Final[dict[type, Handler]] = {
 }
 _ON_EVENT: Final[dict[type, Handler]] = {
     se.ConversationItemAdded: Hints._item,
+    se.ConversationItemDeleted: Hints._deleted,
     se.ResponseCreated: Hints._response_created,
     se.ResponseDone: Hints._response_done,
     se.ConversationItemTruncated: Hints._truncated,
@@ -200,21 +211,30 @@ class ToolTurns:
     def __init__(self) -> None:
         self._open: set[str] = set()
         self._running: set[str] = set()
+        self._outputs: set[str] = set()
         self._since_ms: int | None = None
 
     def called(self, call_id: str) -> None:
         """The model wants a tool."""
         self._open.add(call_id)
 
-    def answered(self, call_id: str, now_ms: int) -> None:
+    def answered(self, call_id: str, item_id: str, now_ms: int) -> None:
         """A tool's output is there. While others are still awaited, so is `response.create`."""
         self._open.discard(call_id)
+        self._outputs.add(item_id)
         self._since_ms = None if self._open else now_ms
 
     def response_created(self, response_id: str) -> None:
         """Somebody asked for an answer."""
         self._running.add(response_id)
+        self._outputs.clear()
         self._since_ms = None
+
+    def deleted(self, item_id: str) -> None:
+        """An output that was taken back, as in a handoff to another agent, wants no answer."""
+        self._outputs.discard(item_id)
+        if not self._outputs:
+            self._since_ms = None
 
     def response_done(self, response_id: str, now_ms: int) -> None:
         """While an answer was being given, no other could be asked for."""

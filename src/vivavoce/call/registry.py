@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections.abc import Iterator, Sequence
@@ -198,6 +199,8 @@ class Calls:
     async def close(self, call: Call) -> None:
         """The call is over: forget it and free what it held."""
         self._live.pop(call.id, None)
+        if call.id in self._hints:
+            self._hints[call.id][1].over(int(asyncio.get_running_loop().time() * 1000))
         for old in [known for known in self._hints if known not in self._live][:-HINTS_KEPT]:
             del self._hints[old]
         self.admission.leave(call.id)
