@@ -8,27 +8,25 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
-
+from tests.clients import page, record
 from tests.clients.catalogue import CLIENTS, ENGINES, Client
-from tests.clients.matrix import Outcome, Stand, run_case, standing
+from tests.clients.matrix import Outcome, Stand, elsewhere, run_case, standing
 
 
 def main() -> int:
     """Run what was asked for; 0 when everything passed."""
     given = arguments()
-    wanted = [client for client in CLIENTS if not given.client or client.name in given.client]
-    outcomes: list[Outcome] = []
+    outcomes: list[tuple[Client, Outcome]] = []
     with tempfile.TemporaryDirectory(prefix="vivavoce-clients-") as folder:
-        for engine in given.engine or ENGINES:
-            print(f"\n{engine}", flush=True)
-            for outcome in run_engine(engine, wanted, given.case, Path(folder) / engine):
-                outcomes.append(outcome)
+        for part in parts(given, Path(folder)):
+            outcomes += part
+    rows = [record.row_of(client, outcome) for client, outcome in outcomes]
     if given.json:
-        given.json.write_bytes(
-            msgspec.json.format(msgspec.json.encode([as_row(one) for one in outcomes]), indent=1)
-        )
-    failed = [outcome for outcome in outcomes if not outcome.passed]
+        record.keep(rows, given.json)
+    if given.record:
+        record.keep(rows)
+        page.PAGE.write_text(page.page(), "utf-8")
+    failed = [outcome for _, outcome in outcomes if not outcome.passed]
     print(f"\n{len(outcomes) - len(failed)} of {len(outcomes)} cases passed")
     return 1 if failed or not outcomes else 0
 
@@ -39,31 +37,62 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--client", action="append", help="only this client (may be repeated)")
     parser.add_argument("--case", action="append", help="only this case (may be repeated)")
     parser.add_argument("--engine", action="append", choices=ENGINES, help="only this engine")
-    parser.add_argument("--json", type=Path, help="write the outcomes to this file")
-    return parser.parse_args()
+    parser.add_argument("--reduced", action="store_true", help="a case or two of each client, for CI")
+    parser.add_argument("--json", type=Path, help="put the outcomes into this file")
+    parser.add_argument(
+        "--record", action="store_true", help="keep the outcomes and write docs/compatibility.md anew"
+    )
+    parser.add_argument(
+        "--against",
+        metavar="URL",
+        help="another server, e.g. https://api.openai.com/v1; its key is taken from OPENAI_API_KEY",
+    )
+    given = parser.parse_args()
+    if given.against and given.record:
+        parser.error("what another server does is not on record")
+    return given
+
+
+def parts(given: argparse.Namespace, folder: Path) -> Iterator[list[tuple[Client, Outcome]]]:
+    """The outcomes of each engine, or of the other server."""
+    wanted = [client for client in CLIENTS if not given.client or client.name in given.client]
+    if given.against:
+        print(f"\n{given.against}", flush=True)
+        with elsewhere(given.against, folder) as stand:
+            yield [found for client in wanted for found in run_client(client, given, stand)]
+        return
+    for engine in given.engine or ENGINES:
+        print(f"\n{engine}", flush=True)
+        yield list(run_engine(engine, wanted, given, folder / engine))
 
 
 def run_engine(
-    engine: str, clients: list[Client], cases: list[str] | None, folder: Path
-) -> Iterator[Outcome]:
+    engine: str, clients: list[Client], given: argparse.Namespace, folder: Path
+) -> Iterator[tuple[Client, Outcome]]:
     """Every case of every client over one engine; a line each as it is known."""
     for tls in sorted({client.tls for client in clients}):
-        with standing(engine, folder / ("tls" if tls else "plain"), tls=tls) as stand:
-            for client in clients:
-                if client.tls is tls:
-                    yield from run_client(client, cases, stand)
+        some = [client for client in clients if client.tls is tls and wanted_cases(client, given, engine)]
+        if some:
+            with standing(engine, folder / ("tls" if tls else "plain"), tls=tls) as stand:
+                for client in some:
+                    yield from run_client(client, given, stand)
 
 
-def run_client(client: Client, cases: list[str] | None, stand: Stand) -> Iterator[Outcome]:
+def wanted_cases(client: Client, given: argparse.Namespace, engine: str) -> list[str]:
+    """What to run of a client."""
+    cases = client.reduced(engine) if given.reduced else client.cases
+    return [case for case in cases if not given.case or case in given.case]
+
+
+def run_client(client: Client, given: argparse.Namespace, stand: Stand) -> Iterator[tuple[Client, Outcome]]:
     """Every wanted case of one client."""
     if missing := client.missing():
         print(f"  {client.name:<18} left out: {missing} not installed", flush=True)
         return
-    for case in client.cases:
-        if not cases or case in cases:
-            outcome = run_case(client, case, stand)
-            print(line(client, outcome), flush=True)
-            yield outcome
+    for case in wanted_cases(client, given, stand.engine):
+        outcome = run_case(client, case, stand)
+        print(line(client, outcome), flush=True)
+        yield client, outcome
 
 
 def line(client: Client, outcome: Outcome) -> str:
@@ -73,12 +102,6 @@ def line(client: Client, outcome: Outcome) -> str:
     if outcome.passed:
         return row
     return row + "".join(f"\n      {said}" for said in outcome.said.splitlines()[-12:])
-
-
-def as_row(outcome: Outcome) -> dict[str, object]:
-    """An outcome for other programs to read."""
-    row = msgspec.to_builtins(outcome)
-    return {**row, "events": sorted(outcome.events)}
 
 
 if __name__ == "__main__":

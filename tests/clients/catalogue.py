@@ -45,16 +45,31 @@ class Client:
         assert found, f"{self.package} is not in {file}"
         return found[1]
 
+    def reduced(self, engine: str) -> tuple[str, ...]:
+        """What CI runs of it: a tool and its answer use most of the protocol; one client speaks over each engine as well.
+
+        A second server for the one that dials TLS is started over the scripted engine alone.
+        """
+        if self.tls and engine != "scripted":
+            return ()
+        return (
+            ("tool", "interruption", "transcription", "rest") if self.name == "openai-python" else ("tool",)
+        )
+
     def missing(self) -> str:
         """What has to be installed first; empty when the client can be run."""
         if self.home == "node":
             return "" if NODE_MODULES.is_dir() and shutil.which("node") else "Node's packages"
         return "" if self.home == "own" or CLIENTS_PYTHON.exists() else self.package
 
-    def command(self, case: str, guard: Path) -> list[str]:
-        """How a case is run. Node finds its packages beside a copy of the program (see matrix.py)."""
+    def command(self, case: str, guard: Path | None) -> list[str]:
+        """How a case is run. Node finds its packages beside a copy of the program (see matrix.py).
+
+        guard: where what keeps it on this machine is to be found; None: it may go anywhere.
+        """
         if self.home == "node":
-            return ["node", f"--require={guard / 'guard.cjs'}", self.program, case]
+            kept = [] if guard is None else [f"--require={guard / 'guard.cjs'}"]
+            return ["node", *kept, self.program, case]
         interpreter = sys.executable if self.home == "own" else str(CLIENTS_PYTHON)
         return [interpreter, str(PROGRAMS / self.program), case]
 

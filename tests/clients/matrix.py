@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -45,15 +46,17 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Stand:
-    """A server to call and the folder it writes to."""
+    """A server to call, and a folder. `server`: ours, or None; then `url` and `key` are somebody else's."""
 
-    server: Server
+    url: str
+    key: str
     folder: Path
     engine: str
+    server: Server | None
 
     def log(self) -> str:
-        """Everything it has logged so far."""
-        return (self.folder / "server.err").read_text("utf-8")
+        """Everything our server has logged so far."""
+        return (self.folder / "server.err").read_text("utf-8") if self.server else ""
 
 
 @contextlib.contextmanager
@@ -65,11 +68,22 @@ def standing(engine: str, folder: Path, *, tls: bool = False) -> Iterator[Stand]
         command += ["--script", str(PROGRAMS / "script.toml")]
     if tls:
         command += ["--tls", "self-signed"]
-    folder.mkdir(parents=True, exist_ok=True)
-    write_wav(folder / "question.wav", read_shipped()[QUESTION].clip)
+    _write_question(folder)
     until = "/healthz" if engine == "scripted" else "/readyz"
     with serving(command, folder, settings, until) as server:
-        yield Stand(server, folder, engine)
+        yield Stand(f"{server.scheme}://{server.address}/v1", "local", folder, engine, server)
+
+
+@contextlib.contextmanager
+def elsewhere(url: str, folder: Path) -> Iterator[Stand]:
+    """Another server at its base URL; it is taken to answer as freely as a model does."""
+    _write_question(folder)
+    yield Stand(url, os.environ.get("OPENAI_API_KEY", ""), folder, "cascade", None)
+
+
+def _write_question(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    write_wav(folder / "question.wav", read_shipped()[QUESTION].clip)
 
 
 def run_case(client: Client, case: str, stand: Stand) -> Outcome:
@@ -82,9 +96,9 @@ def run_case(client: Client, case: str, stand: Stand) -> Outcome:
     begun = time.monotonic()
     try:
         run = subprocess.run(
-            client.command(case, GUARD),
+            client.command(case, GUARD if stand.server else None),
             cwd=work,
-            env=environment(**_variables(stand), **guarded(work)),
+            env=environment(**_variables(stand), **(guarded(work) if stand.server else {})),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -113,17 +127,20 @@ def events_of(log: str) -> frozenset[str]:
 
 def hints_of(stand: Stand, log: str) -> tuple[str, ...]:
     """The hints about every call in a piece of wire log."""
+    server = stand.server
+    if server is None:
+        return ()
     calls = dict.fromkeys(call for call, _, _ in WIRE_LINE.findall(log))
-    found = [json.loads(stand.server.get(f"/v1/vivavoce/calls/{call}/hints"))["data"] for call in calls]
+    found = [json.loads(server.get(f"/v1/vivavoce/calls/{call}/hints"))["data"] for call in calls]
     return tuple(dict.fromkeys(hint["code"] for hints in found for hint in hints))
 
 
 def _variables(stand: Stand) -> dict[str, str]:
     return {
-        "OPENAI_BASE_URL": f"{stand.server.scheme}://{stand.server.address}/v1",
+        "OPENAI_BASE_URL": stand.url,
         "NODE_EXTRA_CA_CERTS": str(stand.folder / "data" / "tls" / "cert.pem"),
         "ENGINE": stand.engine,
-        "OPENAI_API_KEY": "local",
+        "OPENAI_API_KEY": stand.key,
         "OPENAI_AGENTS_DISABLE_TRACING": "1",
         "QUESTION_WAV": str(stand.folder / "question.wav"),
     }
