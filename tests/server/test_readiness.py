@@ -35,6 +35,19 @@ async def test_what_was_wrong_may_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (readiness.state, readiness.reason) == ("ready", "")
 
 
+async def test_a_server_that_stops_meanwhile_is_no_engine_that_fails(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    calls = Calls(load_settings({}, environ={}), ScriptedEngine(ScriptedSettings(llm_delay_ms=60_000)))
+    readiness = Readiness()
+    establishing = asyncio.create_task(readiness.establish(calls))
+    await asyncio.sleep(0)  # It dials.
+    await calls.close_all("the server is shutting down")
+    await establishing
+    assert readiness.state == "starting"
+    assert caplog.text == ""
+
+
 async def answered(problem: str | None) -> str | None:
     return problem
 

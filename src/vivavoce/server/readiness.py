@@ -8,6 +8,7 @@ that comes up after this server does.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import Any
 
@@ -33,6 +34,10 @@ PROBED_MODEL = "gpt-realtime-2"
 _PUSH_TO_TALK = {"type": "realtime", "audio": {"input": {"turn_detection": None}}}
 
 
+class GoingAway(Exception):
+    """The server stops while a probe is on its way, which says nothing about the engine."""
+
+
 class Readiness:
     """Whether a turn has gone through the engine yet, and what is wrong if it could not."""
 
@@ -42,7 +47,11 @@ class Readiness:
         self._pause_s = first_pause_s
 
     async def establish(self, calls: Calls) -> None:
-        """Probe until it succeeds. Says so when it does not, once for every reason."""
+        """Probe until it succeeds or the server stops. Says so when it does not succeed, once for every reason."""
+        with contextlib.suppress(GoingAway):
+            await self._establish(calls)
+
+    async def _establish(self, calls: Calls) -> None:
         while (problem := await probe(calls)) is not None:
             if (self.state, self.reason) != ("failed", problem):
                 log.warning("not ready: %s", problem)
@@ -77,7 +86,10 @@ class ProbeAttachment:
         return None if event["type"] == "session.created" else str(event)
 
     async def until_done(self, *, or_heard: bool = False) -> tuple[str, list[str]]:
-        """Wait for the end of a response, or only for its first sound; returns its status and the audio deltas on the way (base64)."""
+        """Wait for the end of a response, or only for its first sound; returns its status and the audio deltas on the way (base64).
+
+        Raises GoingAway.
+        """
         audio: list[str] = []
         while True:
             event = await self._events.get()
@@ -89,12 +101,14 @@ class ProbeAttachment:
                 case "response.done":
                     error = (event["response"]["status_details"] or {}).get("error") or {}
                     return error.get("message") or event["response"]["status"], audio
+                case "closed" if event["code"] == 1001:
+                    raise GoingAway
                 case "error" | "closed":
                     return str(event), audio
 
 
 async def probe(calls: Calls) -> str | None:
-    """Run a typed and a spoken turn. None when both went through, otherwise what went wrong."""
+    """Run a typed and a spoken turn. None when both went through, otherwise what went wrong. Raises GoingAway."""
     metered = calls.engine.capabilities.metered
     # Not watched for mistakes of clients, since it does play the engine's own voice to it; and nobody's limits count for it.
     now_ms = int(asyncio.get_running_loop().time() * 1000)
