@@ -12,7 +12,6 @@ import typing
 from collections.abc import Iterator
 from typing import Any, Final
 
-import msgspec
 from openai.types.realtime import RealtimeClientEvent, RealtimeServerEvent
 
 from tests.clients import record
@@ -23,11 +22,12 @@ from vivavoce.protocol.beta import ABSENT_EVENTS, RENAMED_EVENTS
 
 PAGE = ROOT / "docs" / "compatibility.md"
 SOURCE = ROOT / "src" / "vivavoce"
+SENDERS: Final = ("session/*.py", "transports/*.py", "call/driver.py")
+"""Where events are made."""
 
 NOT_SENT: Final = {
     "conversation.created": "current clients are not sent it by OpenAI either",
     "conversation.item.created": "the beta's name, sent to beta clients instead of `conversation.item.added`",
-    "conversation.item.input_audio_transcription.segment": "for models that tell speakers apart; there is none",
     "input_audio_buffer.dtmf_event_received": "telephony (SIP)",
     "output_audio_buffer.cleared": "WebRTC and SIP",
     "output_audio_buffer.started": "WebRTC and SIP",
@@ -38,6 +38,7 @@ NOT_SENT: Final = {
 SHOWN: Final = {
     "conversation.item.deleted": "docs/behaviours/items.md",
     "conversation.item.input_audio_transcription.failed": "docs/behaviours/transcription.md",
+    "conversation.item.input_audio_transcription.segment": "docs/behaviours/transcription.md",
     "conversation.item.retrieved": "docs/behaviours/items.md",
     "error": "docs/behaviours/failures.md",
     "input_audio_buffer.cleared": "docs/behaviours/turns.md",
@@ -215,24 +216,16 @@ def sdk_events(union: Any) -> list[str]:
 
 
 def sent_events() -> set[str]:
-    """Types of the events that the program makes somewhere."""
-    made: set[str] = set()
-    for file in SOURCE.rglob("*.py"):
-        if file.parent.name != "protocol":
-            calls = [
-                node.func
-                for node in ast.walk(ast.parse(file.read_text("utf-8")))
-                if isinstance(node, ast.Call)
-            ]
-            made |= {
-                call.attr if isinstance(call, ast.Attribute) else getattr(call, "id", "") for call in calls
-            }
-    known = {
-        name: member
-        for name, member in vars(server_events).items()
-        if isinstance(member, type) and issubclass(member, msgspec.Struct) and member is not msgspec.Struct
-    }
-    return {str(known[name].__struct_config__.tag) for name in made & known.keys()}
+    """Types of the events that the session, or what carries it, names in its code: those it sends."""
+    named: set[str] = set()
+    for file in (file for place in SENDERS for file in SOURCE.glob(place)):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Attribute):
+                named.add(node.attr)
+            elif isinstance(node, ast.Name):
+                named.add(node.id)
+    known = {member.__name__: member for member in typing.get_args(server_events.ServerEvent)}
+    return {str(known[name].__struct_config__.tag) for name in named & known.keys()}
 
 
 def _server_events(rows: list[record.Row]) -> Iterator[str]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import traceback
 import wave
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any
 
 RATE_HZ = 24_000
@@ -77,6 +78,11 @@ def question(silence_s: float = 1.2) -> bytes:
         return file.readframes(file.getnframes()) + bytes(int(silence_s * RATE_HZ) * 2)
 
 
+def both_or_either() -> Callable[[Iterable[object]], bool]:
+    """What an answer to several tools' outputs must hold, asked for once: a script answers the last of them, a model all."""
+    return all if os.environ["ENGINE"] == "cascade" else any
+
+
 async def chunks(sound: bytes) -> AsyncIterator[bytes]:
     """The sound at the speed of sound, 20 ms a piece."""
     loop = asyncio.get_running_loop()
@@ -98,7 +104,13 @@ def main(cases: dict[str, Case]) -> None:
         raise SystemExit(f"usage: {sys.argv[0]} {'|'.join(cases)}")
 
     async def bounded() -> None:
-        async with asyncio.timeout(CASE_S):
-            await cases[sys.argv[1]]()
+        try:
+            async with asyncio.timeout(CASE_S):
+                await cases[sys.argv[1]]()
+        except (TimeoutError, SystemExit) as failed:
+            traceback.print_exc()
+            print(failed or f"not done in {CASE_S:.0f} s", file=sys.stderr, flush=True)
+            # At once: what a library still has running must not keep the reason from being told.
+            os._exit(1)
 
     asyncio.run(bounded())

@@ -15,6 +15,7 @@ from common import (
     ORDER,
     RATE_HZ,
     SHIPPED,
+    both_or_either,
     check,
     chunks,
     http_url,
@@ -123,8 +124,9 @@ class Answers:
             self.news.set()
 
     async def until(self, *words: str) -> None:
-        """Wait for an answer with all of these words."""
-        while not (self.said.strip() and all(word in self.said for word in words)):
+        """Wait for an answer with these words."""
+        enough = all if len(words) < 2 else both_or_either()
+        while not (self.said.strip() and enough(word in self.said for word in words)):
             self.news.clear()
             await self.news.wait()
 
