@@ -279,11 +279,22 @@ def test_echoes_are_told_by_their_words(heard: str, said: str, echo: bool) -> No
 # --- dialect and silence ------------------------------------------------------------------------------------------------
 
 
-def test_a_flat_session_without_the_header() -> None:
+@pytest.mark.parametrize(
+    ("session", "found"),
+    [
+        ({"type": "realtime", "voice": "alloy"}, ["flat_session"]),
+        ({"modalities": ["text", "audio"], "instructions": "Be brief."}, ["flat_session"]),
+        ({"instructions": "No type, and not flat."}, []),
+        ({"voice": "alloy", "instructions": "long " * 30_000}, []),
+        (7, []),
+    ],
+)
+def test_a_flat_session_without_the_header(session: Any, found: list[str]) -> None:
     async def scenario(line: Watched) -> None:
-        line.send("session.update", session={"type": "realtime", "voice": "alloy"})
+        line.send("session.update", session=session)
+        assert len(line.client.of_type("error")) == 1
 
-    assert watch(lambda: Watched(scripted()), scenario) == ["flat_session"]
+    assert watch(lambda: Watched(scripted()), scenario) == found
 
 
 def test_other_mistakes_are_no_hints() -> None:

@@ -9,11 +9,14 @@ docs/adr/0023-hints.md says how each is told from what is right.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
+
 from vivavoce.audio.clip import TICKS_PER_MS
+from vivavoce.call.driver import Received
 from vivavoce.call.echo import repeats
 from vivavoce.protocol import server_events as se
 from vivavoce.protocol.items import FunctionCallItem, FunctionCallOutputItem
@@ -37,6 +40,8 @@ RESUMED_MS: Final = 700
 """Whoever speaks again so soon after a turn was taken to be over had not finished."""
 CUT_SHORT: Final = 3
 SPOKEN_KEPT_MS: Final = 15_000
+FRAME_LOOKED_AT: Final = 100_000
+"""Larger frames are not looked at for a mistake in the session."""
 
 TEXTS: Final = {
     "tool_output_without_response": "A tool's output was sent, but no response.create within 3 s: the model does not answer a "
@@ -80,6 +85,7 @@ class Hints:
         self._player = Player()
         self._client = ClientClock()
         self._pauses = Pauses()
+        self._frame: bytes | str = b""
 
     def __call__(self, what: object, now_ms: int) -> None:
         """See an input or an effect (call/driver.py: Observer)."""
@@ -175,9 +181,28 @@ class Hints:
         # Where an upstream hears, this is all that is known of what it heard.
         return "own_voice_heard" if self._player.is_own_voice(event.item_id, event.transcript) else None
 
+    def _received(self, frame: Received, now_ms: int) -> str | None:
+        # Kept until the next one comes, in case it is refused; nothing of interest is as large as sound.
+        self._frame = frame.data if len(frame.data) < FRAME_LOOKED_AT else b""
+        return None
+
     def _error(self, event: se.ErrorEvent, now_ms: int) -> str | None:
-        flat = event.error.code == "unknown_parameter" and event.error.param in _FLAT
+        refused = event.error.code, event.error.param
+        flat = refused[0] == "unknown_parameter" and refused[1] in _FLAT
+        # A flat session has no type either, and that is what it is refused for first.
+        if refused == ("missing_required_parameter", "session.type"):
+            flat = any(key in self._session_keys() for key in BETA_SESSION_KEYS)
         return "flat_session" if flat else None
+
+    def _session_keys(self) -> Collection[str]:
+        try:
+            return msgspec.json.decode(self._frame, type=_SessionUpdate).session
+        except (ValueError, RecursionError):
+            return ()
+
+
+class _SessionUpdate(msgspec.Struct):
+    session: dict[str, msgspec.Raw]
 
 
 _FLAT: Final = frozenset(f"session.{key}" for key in BETA_SESSION_KEYS)
@@ -185,6 +210,7 @@ _FLAT: Final = frozenset(f"session.{key}" for key in BETA_SESSION_KEYS)
 Handler = Callable[[Hints, Any, int], str | None]
 
 _ON: Final[dict[type, Handler]] = {
+    Received: Hints._received,
     Hear: Hints._hear,
     Play: Hints._play,
     Send: Hints._send,
