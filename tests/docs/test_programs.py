@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -220,9 +221,12 @@ def test_there_is_a_row_for_every_kind_of_answer() -> None:
 def test_a_row_is_answered_by_what_it_names(answers: str, command: str, tmp_path: Path) -> None:
     (program,) = blocks("README.md", "python")
     asked_url = re.search(r"VIVAVOCE_LLM_URL=(\S+)", command)
-    with chat_stand_in() as model:
+    with contextlib.ExitStack() as stack:
+        model = stack.enter_context(chat_stand_in())
         run = command.replace(asked_url[1], model.url) if asked_url else command
         environ = {"OPENAI_API_KEY": "sk-of-the-caller"} | LIGHT
+        if "relay" in command:
+            environ["VIVAVOCE_UPSTREAM_URL"] = stack.enter_context(upstream(tmp_path))
         with serving(["bash", "-c", run], tmp_path, environ, until="/healthz") as server:
             printed = run_program(program, server, tmp_path, pasted(program, server)).stdout.strip()
         asked = list(model.asked)
@@ -231,7 +235,14 @@ def test_a_row_is_answered_by_what_it_names(answers: str, command: str, tmp_path
     if not asked_url:
         assert asked == []
         assert printed
-        assert thinks[1] == ("script" if "scripted" in command else "built-in brain")
+        assert re.match(
+            "script$"
+            if "scripted" in command
+            else "the model .* at 127"
+            if "relay" in command
+            else "built-in brain$",
+            thinks[1],
+        )
         return
     named = re.search(r"VIVAVOCE_LLM_MODEL=(\S+)", command)
     assert named
@@ -241,6 +252,17 @@ def test_a_row_is_answered_by_what_it_names(answers: str, command: str, tmp_path
     assert {body["model"] for _, body in asked} == {named[1]}
     # A key in the environment goes nowhere unless the command hands it on.
     assert {header for header, _ in asked} == {key}
+
+
+@contextlib.contextmanager
+def upstream(folder: Path) -> Iterator[str]:
+    """A Realtime API that takes one key only, which is the one that the command hands on."""
+    scripted = [sys.executable, "-m", "vivavoce", "serve", "--engine", "scripted"]
+    (folder / "upstream").mkdir()
+    with serving(
+        scripted, folder / "upstream", {"VIVAVOCE_API_KEYS": "sk-of-the-caller"}, until="/healthz"
+    ) as server:
+        yield f"ws://{server.address}/v1/realtime"
 
 
 def test_for_others_only_with_a_key(tmp_path: Path) -> None:

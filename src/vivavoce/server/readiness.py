@@ -81,9 +81,9 @@ class ProbeAttachment:
         self._events.put_nowait({"type": "closed", "code": code, "reason": reason})
 
     async def greeting(self) -> str | None:
-        """Wait for the session; None when it is there, otherwise what came instead."""
-        event = await self._events.get()
-        return None if event["type"] == "session.created" else str(event)
+        """Wait for the session; None when it is there, otherwise what came instead. Raises GoingAway."""
+        event = await self._next()
+        return None if event["type"] == "session.created" else _wrong(event)
 
     async def until_done(self, *, or_heard: bool = False) -> tuple[str, list[str]]:
         """Wait for the end of a response, or only for its first sound; returns its status and the audio deltas on the way (base64).
@@ -92,7 +92,7 @@ class ProbeAttachment:
         """
         audio: list[str] = []
         while True:
-            event = await self._events.get()
+            event = await self._next()
             match event["type"]:
                 case "response.output_audio.delta":
                     audio.append(event["delta"])
@@ -101,10 +101,23 @@ class ProbeAttachment:
                 case "response.done":
                     error = (event["response"]["status_details"] or {}).get("error") or {}
                     return error.get("message") or event["response"]["status"], audio
-                case "closed" if event["code"] == 1001:
-                    raise GoingAway
                 case "error" | "closed":
-                    return str(event), audio
+                    return _wrong(event), audio
+
+    async def _next(self) -> dict[str, Any]:
+        event = await self._events.get()
+        if event["type"] == "closed" and event["code"] == 1001:
+            raise GoingAway
+        return event
+
+
+def _wrong(event: dict[str, Any]) -> str:
+    """What an event that should not have come says, in words."""
+    if event["type"] == "error":
+        return str(event["error"]["message"])
+    return (
+        f"closed with {event['code']} {event['reason']}" if event["type"] == "closed" else str(event["type"])
+    )
 
 
 async def probe(calls: Calls) -> str | None:

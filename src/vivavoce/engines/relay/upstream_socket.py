@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
+from typing import cast
 from urllib.parse import urlsplit
 
 from websockets.client import ClientProtocol
@@ -54,8 +55,8 @@ class UpstreamSocket(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ask for the upgrade."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # No isinstance: transports of uvloop, which the server runs on, are none of asyncio's classes.
+        self._transport = cast(asyncio.Transport, transport)
         request = self._conn.connect()
         if self._key:
             request.headers["Authorization"] = f"Bearer {self._key}"
