@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from tests.server.rig import server, socket_url
+import websockets
+
+from tests.server.rig import WHOLE, server, socket_url
 from vivavoce.call.settings import Settings, load_settings
 from vivavoce.server.embedded import running_server
 
@@ -28,6 +31,16 @@ async def relay(url: str, folder: Path, **flags: Any) -> AsyncIterator[str]:
     """A server that relays to `url`."""
     async with running_server(relay_settings(url, folder, **flags)) as front:
         yield front
+
+
+async def without_session(url: str) -> tuple[dict[str, Any], int, str]:
+    """What a client is told whose session never begins: the error, and how its connection is closed."""
+    async with websockets.connect(socket_url(url), **WHOLE) as connection:
+        event = json.loads(await connection.recv())
+        assert event["type"] == "error", event
+        with contextlib.suppress(websockets.ConnectionClosed):
+            raise AssertionError(await connection.recv())
+        return event["error"], connection.close_code or 0, connection.close_reason or ""
 
 
 @contextlib.asynccontextmanager

@@ -42,13 +42,14 @@ class OpenPart:
 
 @dataclass(slots=True)
 class Output:
-    """An item of the response. `done`: it was said to be."""
+    """An item of the response. `done`: it was said to be, there; `settled`: in the conversation."""
 
     index: int
     item: Item
     parts: dict[int, OpenPart] = field(default_factory=dict)
     arguments: str = ""
     done: bool = False
+    settled: bool = False
 
 
 class Following:
@@ -108,6 +109,8 @@ class Following:
         for place, part in output.parts.items():
             self._close_part(outbox, output, place, part)
         match item:
+            case _ if output.settled:
+                pass  # It is what the conversation has.
             case MessageItem():
                 item.status = "incomplete"
                 item.content = [_content(part) for _, part in sorted(output.parts.items())]
@@ -117,7 +120,7 @@ class Following:
             case McpCallItem():
                 item.arguments = output.arguments
         shown = snapshot(item)
-        if item.id in conversation:
+        if item.id in conversation and not output.settled:
             previous = conversation.predecessor(item.id)
             outbox.send(se.ConversationItemDone, previous_item_id=previous, item=shown)
         outbox.send(

@@ -44,7 +44,11 @@ class Known:
         return True
 
     def became(self, item: Item) -> None:
-        """An item is what it is going to be. What was heard in it may be known already."""
+        """An item is what it is going to be."""
+        for response in self.running.values():
+            output = response.outputs.get(item.id)
+            if output is not None:
+                output.item, output.settled = snapshot(item), True
         mine = self.conversation.get(item.id)
         if mine is None:
             return

@@ -79,7 +79,8 @@ class UpstreamSocket(asyncio.Protocol):
         """It is over, in order or not."""
         if not self.opened.done():
             self.opened.set_exception(Refused(failures.unreachable(exc or ConnectionResetError())))
-        self._end(failures.closed(self._conn.close_code or 1006, self._conn.close_reason or "", self._key))
+        said = self._conn.close_rcvd
+        self._end(failures.closed(said.code if said else 1006, said.reason if said else "", self._key))
 
     # --- what may be asked ----------------------------------------------------------------------------------------------
 
