@@ -78,6 +78,7 @@ TOOLS = (
 )
 HEARD = ("", "hello", "where is my order")
 _SOUND = re.compile(r"pcm=b'[^']*'")
+ACTORS = ("client", "caller", "engine", "time", "stranger")
 SETTLING = 400
 """Rounds in which everything that was begun must come to its end."""
 
@@ -130,12 +131,13 @@ class Walk:
     def run(self, steps: int) -> None:
         """Walk, then let everything come to its end."""
         for _ in range(steps):
-            if self.over:
-                return
-            self.rng.choices(
-                (self._client, self._caller, self._engine, self._time, self._stranger), (8, 4, 10, 2, 1)
-            )[0]()
-        self._settle()
+            self.act(self.rng.choices(ACTORS, (8, 4, 10, 2, 1))[0])
+        self.settle()
+
+    def act(self, actor: str) -> None:
+        """One of ACTORS does something, unless the session is over."""
+        if not self.over:
+            getattr(self, f"_{actor}")()
 
     # --- who acts -------------------------------------------------------------------------------------------------------
 
@@ -219,7 +221,7 @@ class Walk:
         self.count["signals"] += 1
         self._step("signal", self._machine.signal, signal, self.now_ms)
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """The engine does all it was asked for and time passes; then nobody may still be waiting for anything."""
         for _ in range(SETTLING):
             work = self._work
@@ -251,6 +253,7 @@ class Walk:
             call_audio_bytes=choose((50_000, 16_000_000)),
             retrieved_audio_bytes=choose((1000, 512_000)),
             keep_response_create=choose((True, True, False)),
+            refuse_unknown_fields=choose((True, False, False)),
             max_duration_s=choose((20, 3600)),
             mcp_servers=("shop",),
         )

@@ -14,12 +14,14 @@ from typing import Any
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import InvalidState
+from websockets.frames import CloseCode
 from websockets.http11 import Request
 
 EXTENSION = "vivavoce.socket"
 """In the scope's `extensions`: a dictionary whose `socket` is the connection's UvicornSocket."""
 
 Listener = Callable[[str | bytes], None]
+NO_WEBSOCKET = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
 class UvicornSocket(WebSocketsSansIOProtocol):
@@ -59,6 +61,14 @@ class UvicornSocket(WebSocketsSansIOProtocol):
 
     # --- uvicorn's hooks ------------------------------------------------------------------------------------------------
 
+    def data_received(self, data: bytes) -> None:
+        """Bytes. A request that HTTP takes and a WebSocket does not (another method) would leave the connection open and forgotten."""
+        super().data_received(data)
+        if self.conn.handshake_exc is not None and not self.handshake_initiated:
+            self.handshake_initiated = self.handshake_complete = self.close_sent = True
+            self.transport.write(NO_WEBSOCKET)
+            self.transport.close()
+
     def handle_connect(self, event: Request) -> None:
         """Offer the shortcut to the application."""
         super().handle_connect(event)
@@ -77,17 +87,28 @@ class UvicornSocket(WebSocketsSansIOProtocol):
 
     def send_receive_event_to_app(self) -> None:
         """A message is complete."""
-        listener = self._listener
-        if listener is None:
-            super().send_receive_event_to_app()
+        if self.close_sent:
+            self.frames = []
             return
         message: str | bytes = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
         if self.curr_msg_data_type == "text":
             try:
                 message = message.decode()  # type: ignore[union-attr]
             except UnicodeDecodeError:
-                super().send_receive_event_to_app()  # which closes with 1007
+                # uvicorn does the same, and logs a traceback: anybody could fill the log.
+                self.frames = []
+                self._refuse(CloseCode.INVALID_DATA, "the text is not UTF-8")
                 return
+        if self._listener is None:
+            super().send_receive_event_to_app()
+            return
         self.frames = []
-        if not self.close_sent:
-            listener(message)
+        self._listener(message)
+
+    def _refuse(self, code: CloseCode, reason: str) -> None:
+        """Close over a message that cannot be."""
+        try:
+            self.conn.send_close(code, reason)
+        except InvalidState:
+            return  # The peer closes in the same breath, and was answered.
+        self.handle_parser_exception()
