@@ -64,8 +64,11 @@ class UvicornSocket(WebSocketsSansIOProtocol):
     def data_received(self, data: bytes) -> None:
         """Bytes. A request that HTTP takes and a WebSocket does not (another method) would leave the connection open and forgotten."""
         super().data_received(data)
-        if self.conn.handshake_exc is not None and not self.handshake_initiated:
-            self.handshake_initiated = self.handshake_complete = self.close_sent = True
+        if (
+            self.conn.handshake_exc is not None
+            and not self.handshake_initiated
+            and not self.transport.is_closing()
+        ):
             self.transport.write(NO_WEBSOCKET)
             self.transport.close()
 
