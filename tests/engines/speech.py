@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 import pytest
@@ -25,11 +25,14 @@ def flite() -> Flite:
     return Flite(libraries)
 
 
+@lru_cache(maxsize=64)
 def spoken(
     text: str, voice: str = "alloy", speed: float = 1.0, rate_hz: int = 24_000
-) -> tuple[Clip, list[Mark]]:
-    """`text` as one clip, with its marks."""
-    engine, pieces, marks = flite(), [], []
+) -> tuple[Clip, tuple[Mark, ...]]:
+    """`text` as one clip, with its marks. `spoken.__wrapped__` says it anew."""
+    engine = flite()
+    pieces: list[bytes] = []
+    marks: list[Mark] = []
 
     def send(body: tuple[bytes, list[Mark]]) -> None:
         pieces.append(body[0])
@@ -41,7 +44,7 @@ def spoken(
         lambda: None,
         lambda words, sink: engine.speak(choose(voice).flite, words, speed, sink),
     )
-    return Clip(b"".join(pieces), rate_hz), marks
+    return Clip(b"".join(pieces), rate_hz), tuple(marks)
 
 
 def as_floats(clip: Clip) -> NDArray[np.float64]:

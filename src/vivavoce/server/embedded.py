@@ -104,7 +104,7 @@ async def _serve(server: Server) -> str | None:
 
 
 async def _stop(server: Server, serving: asyncio.Task[str | None]) -> None:
-    server.should_exit = True
+    server.leave()
     cancelled: asyncio.CancelledError | None = None
     while not serving.done():
         try:

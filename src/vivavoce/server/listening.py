@@ -33,8 +33,10 @@ TOLD_S = 2.0
 """How long clients may take to answer the close frame before the connection is cut."""
 FORCED_S = 0.3
 """The same where nobody wants to wait: time to write it."""
+TICK_S = 0.1
+TICKS_A_DAY = 864_000
 _REFRESH_TICKS = 600
-"""A minute: uvicorn ticks ten times a second."""
+"""A minute."""
 
 OnStarted = Callable[[str, int], None]
 
@@ -58,6 +60,24 @@ class Server(uvicorn.Server):
         self._handshake_s = limits.handshake_s
         self._porch = Porch(limits.max_waiting, limits.handshake_s)
         self._on_started = on_started
+        self._nap: asyncio.Future[None] | None = None
+
+    def leave(self) -> None:
+        """End now rather than at the next tick; for whoever runs the server inside a program of their own."""
+        self.should_exit = True
+        _wake(self._nap)
+
+    async def main_loop(self) -> None:
+        """Tick until it is time to end: uvicorn's loop, but for a nap that `leave` breaks off."""
+        loop, counter = asyncio.get_running_loop(), 0
+        while not await self.on_tick(counter):
+            counter = (counter + 1) % TICKS_A_DAY
+            self._nap = loop.create_future()
+            timer = loop.call_later(TICK_S, _wake, self._nap)
+            try:
+                await self._nap
+            finally:
+                timer.cancel()
 
     def sessions(self) -> int:
         """Sessions that a drain waits for."""
@@ -130,7 +150,11 @@ class Server(uvicorn.Server):
             server.close()
         await self._calls.close_all(GOODBYE)
         await self._until_told()
-        await super().shutdown(sockets)
+        if self.server_state.connections or self.server_state.tasks:
+            await super().shutdown(sockets)
+        elif not self.force_exit:
+            # uvicorn gives connections a moment to close, also where there are none.
+            await self.lifespan.shutdown()
 
     async def _until_told(self) -> None:
         """uvicorn cuts what is open with a close frame of its own, without a word; so nothing should be open then."""
@@ -140,6 +164,11 @@ class Server(uvicorn.Server):
             if waited_s > (FORCED_S if self.force_exit else TOLD_S):
                 return
             await asyncio.sleep(0.02)
+
+
+def _wake(sleeper: asyncio.Future[None] | None) -> None:
+    if sleeper is not None and not sleeper.done():
+        sleeper.set_result(None)
 
 
 def make_config(app: FastAPI, settings: Settings, certificate: Certificate | None) -> uvicorn.Config:
