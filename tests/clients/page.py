@@ -77,7 +77,7 @@ FIELDS: Final = {
     "prompt": (WORKS, "prompts are files of this server", "tests/session/test_prompts.py"),
     "expires_at": (WORKS, "", "tests/call/test_registry.py"),
     "include": (ECHOED, "recognition gives no logprobs", "docs/behaviours/transcription.md"),
-    "audio.input.format": (WORKS, "24 kHz PCM, µ-law, A-law", "docs/behaviours/transcription.md"),
+    "audio.input.format": (WORKS, "24 kHz PCM, µ-law, A-law", "tests/server/test_turn_settings.py"),
     "audio.input.transcription": (
         WORKS,
         "English; the model's name chooses its rules",
@@ -98,35 +98,35 @@ FIELDS: Final = {
     "semantic_vad.eagerness": (WORKS, "", "docs/behaviours/semantic-turns.md"),
     "semantic_vad.create_response": (WORKS, "", "docs/behaviours/turns.md"),
     "semantic_vad.interrupt_response": (WORKS, "", "docs/behaviours/interruptions.md"),
-    "audio.output.format": (WORKS, "24 kHz PCM, µ-law, A-law", "tests/protocol/test_merge_session.py"),
+    "audio.output.format": (WORKS, "24 kHz PCM, µ-law, A-law", "tests/server/test_turn_settings.py"),
     "audio.output.voice": (WORKS, "names of OpenAI's voices stand for ours", "docs/behaviours/session.md"),
     "audio.output.speed": (WORKS, "", "docs/behaviours/session.md"),
 }
 """Of a session's fields: state, what is to be said of it, where it is tested."""
 
-ENDPOINTS: Final = (
-    "WS /v1/realtime",
-    "WS /v1/realtime/translations",
-    "POST /v1/realtime/client_secrets",
-    "POST /v1/realtime/translations/client_secrets",
-    "POST /v1/realtime/sessions",
-    "POST /v1/realtime/transcription_sessions",
-    "POST /v1/realtime/calls",
-    "POST /v1/realtime",
-    "POST /v1/realtime/translations/calls",
-    "POST /v1/realtime/calls/{call_id}/accept",
-    "POST /v1/realtime/calls/{call_id}/reject",
-    "POST /v1/realtime/calls/{call_id}/refer",
-    "POST /v1/realtime/calls/{call_id}/hangup",
-    "POST /v1/audio/speech",
-    "POST /v1/audio/transcriptions",
-    "POST /v1/audio/translations",
-    "POST /v1/responses",
-    "POST /v1/chat/completions",
-    "GET /v1/models",
-    "GET /v1/models/{name}",
-)
-"""Those of the API that have to do with voice (protocol reference 1.1), and the two that answer text."""
+ENDPOINTS: Final = {
+    "WS /v1/realtime": "tests/server/test_openai_client.py",
+    "WS /v1/realtime/translations": "tests/server/test_client_secrets.py",
+    "POST /v1/realtime/client_secrets": "tests/server/test_client_secrets.py",
+    "POST /v1/realtime/translations/client_secrets": "tests/server/test_client_secrets.py",
+    "POST /v1/realtime/sessions": "tests/server/test_beta.py",
+    "POST /v1/realtime/transcription_sessions": "tests/server/test_client_secrets.py",
+    "POST /v1/realtime/calls": "",
+    "POST /v1/realtime": "",
+    "POST /v1/realtime/translations/calls": "",
+    "POST /v1/realtime/calls/{call_id}/accept": "",
+    "POST /v1/realtime/calls/{call_id}/reject": "",
+    "POST /v1/realtime/calls/{call_id}/refer": "",
+    "POST /v1/realtime/calls/{call_id}/hangup": "tests/server/test_calls.py",
+    "POST /v1/audio/speech": "tests/server/rest/test_speech.py",
+    "POST /v1/audio/transcriptions": "tests/server/rest/test_transcriptions.py",
+    "POST /v1/audio/translations": "tests/server/rest/test_transcriptions.py",
+    "POST /v1/responses": "tests/server/rest/test_responses.py",
+    "POST /v1/chat/completions": "tests/server/rest/test_chat.py",
+    "GET /v1/models": "tests/server/test_doors.py",
+    "GET /v1/models/{name}": "tests/server/test_doors.py",
+}
+"""Those of the API that have to do with voice (protocol reference 1.1), and the two that answer text; where they are tested."""
 REFUSED: Final = {"WS /v1/realtime/translations": "translation_not_supported"}
 """Routes that are there to say, after the credential was checked, that there is nothing behind them."""
 ABSENT: Final = {
@@ -151,7 +151,7 @@ UNVERIFIED: Final = """\
 ## Not verified against OpenAI itself
 
 Here, nothing was run against OpenAI's own service. What its events look like is known from its published SDKs, its OpenAPI document and its guides;
-where they are silent or disagree, we chose (docs/adr). With a key, the same programs run against it, and would show where they do not hold:
+where they are silent or disagree, we chose (`docs/adr/`). With a key, the same programs run against it, and would show where they do not hold:
 
 ```sh
 OPENAI_API_KEY=sk-... make clients ARGS="--against https://api.openai.com/v1"
@@ -193,8 +193,12 @@ def _clients(rows: list[record.Row]) -> Iterator[str]:
         yield f"| {case} | " + " | ".join(cells) + " |"
     yield ""
     failed = [row for row in rows if not row.passed]
-    yield f"{len(rows) - len(failed)} of {len(rows)} passed."
-    yield "".join(f"\n- {row.client}, {row.case}, {row.engine}: {_one_line(row.reason)}" for row in failed)
+    yield f"{len(rows) - len(failed)} of {len(rows)} passed.\n"
+    if failed:
+        yield "\n".join(
+            f"- {row.client}, {row.case}, {row.engine}: {_one_line(row.reason)}" for row in failed
+        )
+        yield ""
 
 
 def _cell(rows: dict[tuple[str, str, str], record.Row], client: str, case: str) -> str:
@@ -313,9 +317,9 @@ def routes() -> set[str]:
 def _endpoints() -> Iterator[str]:
     served = routes()
     yield "## Endpoints\n"
-    yield "| endpoint | served |\n|---|---|"
-    for endpoint in ENDPOINTS:
-        yield f"| `{endpoint}` | {_state(endpoint, served)} |"
+    yield "| endpoint | served | shown by |\n|---|---|---|"
+    for endpoint, place in ENDPOINTS.items():
+        yield f"| `{endpoint}` | {_state(endpoint, served)} | {_place(place) if place else ''} |"
     yield ""
     yield "What each REST endpoint takes and gives: [REST](rest.md), and `/openapi.json` of a running server.\n"
 
