@@ -1,18 +1,28 @@
-"""Callers who come and go: whether memory, file descriptors and threads of the server come back to where they were. Linux: from /proc."""
+"""Callers who come and go: whether memory, descriptors, threads and tasks of the server come back to where they were. Linux: from /proc.
+
+Half an hour of it runs beside the other measurements: on the client's core and behind everybody, since nothing here is a latency.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import math
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from bench.caller import Pattern
 from bench.load import Load, run
-from bench.place import Server
+from bench.place import Server, behind_everybody, cores, on_core, served
 from bench.sound import voice
 
 SESSIONS = 20
+ENGINE = {"VIVAVOCE_SCRIPTED__ANSWER": "hello there, what can I do for you?"}
 ONE_TURN = Pattern((voice(1000),), pause_ms=60_000)
 _WARM_UP = 1 / 3
 """The share of the run that is not looked at: what is allocated once, and what the allocator keeps."""
@@ -26,6 +36,7 @@ class Sample:
     rss_mb: float
     descriptors: int
     threads: int
+    tasks: int
 
 
 @dataclass(frozen=True)
@@ -51,6 +62,11 @@ class Churn:
     def descriptors_left(self) -> int:
         """More file descriptors at the end than behind the first round."""
         return self.samples[-1].descriptors - self.samples[0].descriptors
+
+    @property
+    def tasks_left(self) -> int:
+        """More tasks of the event loop at the end than behind the first round."""
+        return self.samples[-1].tasks - self.samples[0].tasks
 
     @property
     def threads_left(self) -> int:
@@ -88,7 +104,7 @@ def measure_churn(
         if len(samples) % 20 == 0:
             last = samples[-1]
             say(
-                f"  {calls} calls, {last.rss_mb:.1f} MB, {last.descriptors} descriptors, {last.threads} threads"
+                f"  {calls} calls, {last.rss_mb:.1f} MB, {last.descriptors} descriptors, {last.threads} threads, {last.tasks} tasks"
             )
     return Churn(samples, calls, problems)
 
@@ -97,7 +113,55 @@ def _settled(server: Server, began_s: float) -> Sample:
     """What is left when the last connection is closed, for which the server has a second."""
     for _ in range(20):
         time.sleep(0.05)
-        sample = Sample(time.perf_counter() - began_s, server.rss_mb(), *server.handles())
         if server.connections() == 0:
             break
-    return sample
+    # Before it is asked for its tasks, which takes a connection.
+    descriptors, threads = server.handles()
+    tasks = server.load()["process"]["tasks"]
+    return Sample(time.perf_counter() - began_s, server.rss_mb(), descriptors, threads, tasks)
+
+
+class Beside:
+    """The same in a process of its own, while something else is measured."""
+
+    def __init__(self, minutes: float) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "bench.churn", str(minutes)], stdout=subprocess.PIPE
+        )
+
+    def __enter__(self) -> Beside:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        self._process.wait()
+
+    def result(self) -> Churn:
+        """Wait for its end. Raises RuntimeError when nothing came of it."""
+        told, _ = self._process.communicate()
+        if self._process.returncode:
+            raise RuntimeError("the run of callers who come and go failed; see above")
+        return msgspec.json.decode(told, type=Churn)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """`python -m bench.churn MINUTES`: the result as JSON."""
+    parent = os.getppid()
+
+    def say(line: str) -> None:
+        if os.getppid() != parent:
+            raise SystemExit("nobody waits for this any more")
+        print(line, file=sys.stderr, flush=True)
+
+    server_core, client_core = cores()
+    core = server_core if client_core is None else client_core
+    behind_everybody()
+    with contextlib.suppress(KeyboardInterrupt), served("scripted", core, ENGINE) as server, on_core(core):
+        found = measure_churn(server, float(arguments[0]), say)
+        sys.stdout.buffer.write(msgspec.json.encode(found))
+        return 0
+    return 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

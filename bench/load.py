@@ -8,13 +8,14 @@ from __future__ import annotations
 import gc
 import select
 import socket
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from bench.caller import Caller, Pattern, Turn, session_update
 from bench.figures import percentile
-from bench.wire import CLOSE, PING, PONG, FrameReader, connect, frame
+from bench.wire import CLOSE, NOT_NOW, PING, PONG, FrameReader, connect, frame
 
 _READ_BYTES = 1 << 18
 _SET_UP_S = 20.0
@@ -93,7 +94,7 @@ class _Line:
         if not self._unsent:
             try:
                 sent = self.connection.send(made)
-            except BlockingIOError:
+            except NOT_NOW:
                 sent = 0
             except OSError as error:
                 self.closed = self.closed or str(error)
@@ -107,7 +108,7 @@ class _Line:
     def _flush(self) -> None:
         try:
             sent = self.connection.send(self._unsent)
-        except BlockingIOError:
+        except NOT_NOW:
             return
         except OSError as error:
             self.closed = self.closed or str(error)
@@ -118,7 +119,7 @@ class _Line:
         """Read what is there."""
         try:
             received = self.connection.recv(_READ_BYTES)
-        except BlockingIOError:
+        except NOT_NOW:
             return
         except OSError as error:
             self.closed = self.closed or str(error)
@@ -128,6 +129,9 @@ class _Line:
             self.closed = self.closed or "the server hung up"
             return
         self._take(received, now_s)
+        if isinstance(self.connection, ssl.SSLSocket) and self.connection.pending():
+            # What TLS has decrypted already does not make the socket readable again.
+            self.receive()
 
     def _take(self, received: bytes, now_s: float) -> None:
         for opcode, payload in self._reader.feed(received):
@@ -140,8 +144,10 @@ class _Line:
                 self.caller.hear(payload, now_s)
 
 
-def run(load: Load, at_end: Callable[[], None] | None = None) -> Report:
-    """Run it; `at_end` is called while all callers are still connected. Raises WireError or OSError when one cannot connect."""
+def run(
+    load: Load, at_end: Callable[[], None] | None = None, at_begin: Callable[[], None] | None = None
+) -> Report:
+    """Run it; `at_begin` and `at_end` are called while all callers are connected. Raises WireError or OSError when one cannot connect."""
     lines: list[_Line] = []
     poll = select.epoll()
     try:
@@ -154,6 +160,8 @@ def run(load: Load, at_end: Callable[[], None] | None = None) -> Report:
         gc.collect()
         gc.disable()  # A collection among hundreds of callers is long enough to be seen in the figures.
         try:
+            if at_begin is not None:
+                at_begin()
             report = _talk(load, lines, poll)
             if at_end is not None:
                 at_end()

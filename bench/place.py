@@ -10,14 +10,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 _READY_S = 3.0
-_ADDRESS = re.compile(r"http://\S+:\d+")
+_ADDRESS = re.compile(r"https?://\S+:\d+")
 
 
 def cores() -> tuple[int, int | None]:
@@ -27,8 +28,8 @@ def cores() -> tuple[int, int | None]:
 
 
 @contextlib.contextmanager
-def on_core(core: int | None, first: bool = False) -> Iterator[None]:
-    """This process, and whatever it starts meanwhile, runs on one core.
+def on_core(core: int | Sequence[int] | None, first: bool = False) -> Iterator[None]:
+    """This process, and whatever it starts meanwhile, runs on one core, or on some.
 
     `first`: before everybody else there (real-time scheduling), so that a busy neighbour does not decide the figures. Raises
     PermissionError where that is not allowed.
@@ -36,7 +37,7 @@ def on_core(core: int | None, first: bool = False) -> Iterator[None]:
     cores_before = os.sched_getaffinity(0)
     scheduler_before, parameter_before = os.sched_getscheduler(0), os.sched_getparam(0)
     if core is not None:
-        os.sched_setaffinity(0, {core})
+        os.sched_setaffinity(0, {core} if isinstance(core, int) else core)
     try:
         if first:
             os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
@@ -46,13 +47,21 @@ def on_core(core: int | None, first: bool = False) -> Iterator[None]:
         os.sched_setaffinity(0, cores_before)
 
 
-class Server:
-    """`vivavoce serve` with all its children on one core."""
+def behind_everybody() -> None:
+    """This process and its children run only when nobody else wants their core."""
+    if hasattr(os, "SCHED_IDLE"):
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    else:
+        os.nice(19)
 
-    def __init__(self, process: subprocess.Popen[str], url: str, core: int) -> None:
+
+class Server:
+    """`vivavoce serve` with all its children on one core, or on some."""
+
+    def __init__(self, process: subprocess.Popen[str], url: str, cores: Sequence[int]) -> None:
         self.process = process
         self.url = url
-        self.core = core
+        self.cores = cores
 
     @property
     def socket_url(self) -> str:
@@ -88,6 +97,19 @@ class Server:
         # 01: established, 08: closed by the other side only.
         return sum(line.split()[1].endswith(port) and line.split()[3] in ("01", "08") for line in lines)
 
+    def wait_until_empty(self, at_most_s: float = 5.0) -> None:
+        """Until nobody is connected any more: seats are free again."""
+        until = time.monotonic() + at_most_s
+        while self.connections() and time.monotonic() < until:
+            time.sleep(0.05)
+
+    def load(self) -> dict[str, Any]:
+        """What it says of itself at `/v1/vivavoce/load`."""
+        import httpx
+
+        said: dict[str, Any] = httpx.get(f"{self.url}/v1/vivavoce/load", trust_env=False).json()
+        return said
+
     def rss_mb(self) -> float:
         """Resident memory of the server process alone, in MB of 10^6 bytes."""
         found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{self.process.pid}/status").read_text())
@@ -109,7 +131,7 @@ def _cpu_s(process: Path) -> float:
 
 @contextlib.contextmanager
 def served(
-    engine: str, core: int, variables: Mapping[str, str] | None = None, first: bool = False
+    engine: str, core: int | Sequence[int], variables: Mapping[str, str] | None = None, first: bool = False
 ) -> Iterator[Server]:
     """A server of this checkout, ready to answer. Raises RuntimeError with what it said when it does not start."""
     environ = {
@@ -138,7 +160,8 @@ def served(
                 command, env=environ | dict(variables or {}), stdout=subprocess.PIPE, stderr=log, text=True
             )
         try:
-            yield Server(process, _address(process, Path(folder) / "stderr"), core)
+            used = [core] if isinstance(core, int) else core
+            yield Server(process, _address(process, Path(folder) / "stderr"), used)
         finally:
             process.terminate()
             try:
@@ -186,12 +209,12 @@ class Usage:
 
     @property
     def core_share(self) -> float:
-        """The server's share of its core."""
+        """The server's share of its core; of several, their sum."""
         return self.server_s / self.elapsed_s
 
     @property
     def others_share(self) -> float:
-        """Everybody else's share of the server's core; a figure taken beside much of it is no figure of the server."""
+        """Everybody else's share of the same; a figure taken beside much of it is no figure of the server."""
         return max(0.0, self.others_s / self.elapsed_s)
 
 
@@ -202,13 +225,16 @@ class Meter:
         self._server = server
         self._started_s = time.perf_counter()
         self._cpu_s = server.cpu_s()
-        self._busy_s = busy_s(server.core)
+        self._busy_s = self._busy()
 
     def read(self) -> Usage:
         """What was used since."""
         server_s = self._server.cpu_s() - self._cpu_s
         elapsed_s = time.perf_counter() - self._started_s
-        return Usage(elapsed_s, server_s, busy_s(self._server.core) - self._busy_s - server_s)
+        return Usage(elapsed_s, server_s, self._busy() - self._busy_s - server_s)
+
+    def _busy(self) -> float:
+        return sum(busy_s(core) for core in self._server.cores)
 
 
 def busy_s(core: int) -> float:

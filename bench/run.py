@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import vivavoce
-from bench import sections
+from bench import churn, operation, sections
 from bench.caller import Pattern
 from bench.figures import percentile, shown, table
 from bench.load import Load, run
@@ -20,15 +22,23 @@ from bench.sound import voice
 from bench.trial import BUSY, Conditions, Trial
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
-SECTIONS = ("latency", "cost", "memory", "churn", "models")
+ROWS = (
+    "workers", "latency", "most-energy-20", "most-energy-100", "most-silero-20", "most-silero-100", "overload", "cost", "memory",
+    "models", "churn",
+)  # fmt: skip
+"""In the order in which they are measured."""
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run; 0 when every target that was measured is met."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a minute and a half; nothing is written")
+    parser.add_argument("--quick", action="store_true", help="a few minutes; nothing is written")
     parser.add_argument(
-        "--only", choices=SECTIONS, action="append", help="only these sections; nothing is written"
+        "--only",
+        metavar="ROW",
+        action="append",
+        type=_rows,
+        help=f"only these; nothing is written. {', '.join(ROWS)}, or how several of them begin",
     )
     parser.add_argument(
         "--first",
@@ -42,7 +52,7 @@ def main(argv: list[str] | None = None) -> int:
         "--churn-minutes",
         type=float,
         metavar="MIN",
-        help="how long callers come and go (30; 0.5 with --quick)",
+        help="how long callers come and go (30; 0.2 with --quick)",
     )
     commands = parser.add_subparsers(dest="command", metavar="load")
     _add_load(commands)
@@ -52,39 +62,92 @@ def main(argv: list[str] | None = None) -> int:
     return run_all(given)
 
 
+def _rows(beginning: str) -> list[str]:
+    found = [row for row in ROWS if row.startswith(beginning)]
+    if not found:
+        raise argparse.ArgumentTypeError(f"there is no row {beginning}; there are {', '.join(ROWS)}")
+    return found
+
+
 def run_all(given: argparse.Namespace) -> int:
     """Measure, print, and write bench/RESULTS.md after a whole run."""
-    conditions = Conditions(repeats=1 if given.quick else 3, first=given.first)
-    chosen = given.only or SECTIONS
+    started = time.monotonic()
+
+    def say(line: str) -> None:
+        passed_s = int(time.monotonic() - started)
+        print(f"{passed_s // 60:2}:{passed_s % 60:02} {line}", file=sys.stderr, flush=True)
+
+    conditions = Conditions(repeats=1 if given.quick else 3, first=given.first, say=say)
+    chosen = [row for row in ROWS if given.only is None or any(row in rows for rows in given.only)]
     busiest = wait_for_quiet(given.wait)
     if busiest > BUSY:
         conditions.say(f"others use {busiest:.0%} of a core")
-    started = time.monotonic()
     lengths = QUICK if given.quick else FULL
     if given.churn_minutes is not None:
         lengths = replace(lengths, churn_minutes=given.churn_minutes)
-    found = measure(chosen, conditions, lengths)
+    found = Measuring(conditions, lengths).all(chosen)
     text = written(found, conditions, time.monotonic() - started, busiest)
     print(text)
     if not given.quick and not given.only:
         RESULTS.write_text(text + "\n", "utf-8")
-    return 0 if all(target.met for section in found for target in section.targets) else 1
+    missed = [target for section in found for target in section.targets if not target.met]
+    for target in missed:
+        print(f"NOT MET: {target}", file=sys.stderr)
+    return 1 if missed else 0
 
 
-def measure(chosen: tuple[str, ...] | list[str], conditions: Conditions, lengths: Lengths) -> list[Section]:
-    """The chosen sections, in their order."""
-    found: list[Section] = []
-    loaded: dict[str, Trial] = {}
-    if "latency" in chosen:
-        section, loaded = sections.latency(lengths, conditions)
-        found.append(section)
-    later: tuple[tuple[str, Callable[[], Section]], ...] = (
-        ("cost", lambda: sections.cost(conditions, loaded)),
-        ("memory", lambda: sections.remembered(lengths, conditions)),
-        ("churn", lambda: sections.came_and_went(lengths, conditions)),
-        ("models", lambda: sections.models(lengths, conditions)),
-    )
-    return found + [make() for name, make in later if name in chosen]
+class Measuring:
+    """One run over rows. Callers come and go beside all of them that are not about two cores."""
+
+    def __init__(self, conditions: Conditions, lengths: Lengths) -> None:
+        self._conditions = conditions
+        self._lengths = lengths
+        self._loaded: dict[str, Trial] = {}
+
+    def all(self, chosen: Sequence[str]) -> list[Section]:
+        """The rows, in their order; what each of them reached is said at once."""
+        found: list[Section] = []
+        waiting = [row for row in chosen if row != "churn"]
+        with contextlib.ExitStack() as stack:
+            if "workers" in waiting:
+                waiting.remove("workers")
+                found.append(self._told("workers", len(found), len(chosen)))
+            beside = (
+                stack.enter_context(churn.Beside(self._lengths.churn_minutes)) if "churn" in chosen else None
+            )
+            for row in waiting:
+                found.append(self._told(row, len(found), len(chosen)))
+            if beside is not None:
+                self._conditions.say(f"[{len(chosen)}/{len(chosen)}] churn: waiting for its end")
+                found.append(self._reached(sections.came_and_went(beside.result())))
+        return found
+
+    def _told(self, row: str, done: int, rows: int) -> Section:
+        self._conditions.say(f"[{done + 1}/{rows}] {row}")
+        return self._reached(self._measure(row))
+
+    def _reached(self, section: Section) -> Section:
+        for target in section.targets:
+            self._conditions.say(f"  {'met' if target.met else 'NOT MET'}: {target}")
+        return section
+
+    def _measure(self, row: str) -> Section:
+        conditions, lengths = self._conditions, self._lengths
+        match row.split("-"):
+            case ["workers"]:
+                return operation.workers(lengths, conditions)
+            case ["latency"]:
+                section, self._loaded = sections.latency(lengths, conditions)
+                return section
+            case ["most", vad, chunk_ms]:
+                return sections.most(vad, int(chunk_ms), lengths, conditions)
+            case ["overload"]:
+                return operation.overload(lengths, conditions)
+            case ["cost"]:
+                return sections.cost(conditions, self._loaded)
+            case ["memory"]:
+                return sections.remembered(lengths, conditions)
+        return sections.models(lengths, conditions)
 
 
 def written(found: list[Section], conditions: Conditions, seconds: float, busiest: float) -> str:
@@ -92,7 +155,7 @@ def written(found: list[Section], conditions: Conditions, seconds: float, busies
     targets: list[Target] = [target for section in found for target in section.targets]
     _, client_core = cores()
     split = (
-        "the server with all its children on one core, the client on the other"
+        "the server with all its children on one core, the client on the other, and on the client's core, behind everybody, callers who come and go"
         if client_core is not None
         else ("ONE core for server and client together: no figure of the server alone")
     )

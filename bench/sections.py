@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from bench import churn, embedded, memory, micro
 from bench.caller import Pattern
 from bench.figures import shown, table
-from bench.place import Server, cores, on_core, served
+from bench.place import cores, on_core, served
 from bench.sound import room, voice
 from bench.trial import Conditions, Spell, Trial, attempt, capacity
 from vivavoce.protocol.errors import EngineError
@@ -37,13 +37,17 @@ class Target:
             return False
         return self.value >= self.bound if self.least else self.value <= self.bound
 
+    def __str__(self) -> str:
+        name, measured, bound, *_ = self.line
+        return f"{name}: {measured.strip()} ({bound.strip()})"
+
     @property
     def line(self) -> list[str]:
         """A row of the table of targets; the ratio is value to target."""
         ratio = "-" if math.isnan(self.value) or not self.bound else f"{self.value / self.bound:.2f}"
         return [
             self.name,
-            f"{shown(self.value, 0 if self.least else 2)} {self.unit}",
+            f"{shown(self.value, 0 if math.isnan(self.value) or self.value.is_integer() else 2)} {self.unit}",
             f"{'>=' if self.least else '<='} {self.bound:g} {self.unit}",
             ratio,
             "yes" if self.met else "NO",
@@ -70,11 +74,11 @@ class Lengths:
     idle_s: float
     churn_minutes: float = 30.0
     whole: bool = True
-    """Also 100 ms chunks, the most sessions, and the shorter silence window."""
+    """Also the shorter silence window."""
 
 
 FULL = Lengths(Spell(0.0, 16.0), Spell(2.0, 10.0), Spell(1.0, 6.0), Spell(0.0, 24.0), 40.0)
-QUICK = Lengths(Spell(0.0, 4.0), Spell(0.0, 4.0), Spell(0.0, 4.0), Spell(0.0, 8.0), 1.0, 0.5, whole=False)
+QUICK = Lengths(Spell(0.0, 4.0), Spell(0.0, 4.0), Spell(0.0, 4.0), Spell(0.0, 8.0), 1.0, 0.2, whole=False)
 
 MOST = {("energy", 20): 160, ("energy", 100): 500, ("silero", 20): 120, ("silero", 100): 250}
 """How many speaking sessions a core must carry within P99_MS, by voice activity and length of a chunk."""
@@ -119,70 +123,60 @@ def _row(vad: str, chunk_ms: int, sessions: str, trial: Trial, pooled: bool = Fa
 
 
 def latency(lengths: Lengths, conditions: Conditions) -> tuple[Section, dict[str, Trial]]:
-    """Added latency alone, at 100 sessions, and the most sessions within the limit; energy and Silero, 20 and 100 ms."""
+    """Added latency alone and at 100 sessions, with energy and with Silero; the trials with the hundred."""
     section = Section("The server alone: added latency")
     rows: list[Sequence[str]] = []
     loaded: dict[str, Trial] = {}
-    cases = (("energy", 20), ("silero", 20), ("energy", 100), ("silero", 100))
-    for vad, chunk_ms in cases if lengths.whole else cases[:2]:
-        name = vad if chunk_ms == 20 else f"{vad}, {chunk_ms} ms chunks"
-        conditions.say(f"latency, {name}")
+    for vad in ("energy", "silero"):
+        conditions.say(f"latency, {vad}")
         try:
             with served("scripted", cores()[0], scripted(vad), conditions.first) as server:
-                loaded[name] = _latency(section, rows, server, (vad, chunk_ms), lengths, conditions)
+                alone = attempt(server, 1, pattern(vad), lengths.alone, conditions)
+                loaded[vad] = trial = attempt(server, SESSIONS, pattern(vad), lengths.loaded, conditions)
         except RuntimeError as missing:
-            conditions.say(str(missing))
-            rows.append(
-                [vad, f"{chunk_ms} ms", *["-"] * (len(_HEAD) - 3), "not measured: the server did not start"]
-            )
+            rows.append(_not_measured(vad, 20, missing, conditions))
+            alone = trial = Trial([], [])
+        else:
+            rows += [_row(vad, 20, "1", alone, pooled=True), _row(vad, 20, str(SESSIONS), trial)]
+        section.targets += [
+            Target(f"added latency alone, p50, {vad}", alone.pooled(50), 5, "ms"),
+            Target(f"added latency alone, p99, {vad}", alone.pooled(99), 20, "ms"),
+            Target(f"added latency, {SESSIONS} sessions, p99, {vad}", trial.added(99), 50, "ms"),
+            Target(f"input lag, {SESSIONS} sessions, p99, {vad}", trial.lag(99), 100, "ms"),
+        ]
     section.text = [
         table(_HEAD, rows),
-        f"*most*: the largest number of sessions, in steps of 25 (50 at 100 ms), with p99 <= {P99_MS:.0f} ms and every turn answered. "
         "Alone, percentiles are over the turns of all runs together, since one run has only a few. Between their turns callers send what a "
         "microphone hears in a quiet room (noise at -60 dBFS), not digital silence, which is cheaper to judge.",
     ]
     return section, loaded
 
 
-def _latency(
-    section: Section,
-    rows: list[Sequence[str]],
-    server: Server,
-    case: tuple[str, int],
-    lengths: Lengths,
-    conditions: Conditions,
-) -> Trial:
-    """One caller, a hundred, and as many as can be, on one server; the trial with the hundred."""
-    vad, chunk_ms = case
-    name = vad if chunk_ms == 20 else f"{vad}, {chunk_ms} ms chunks"
-    if chunk_ms == 20:
-        alone = attempt(server, 1, pattern(vad), lengths.alone, conditions)
-        rows.append(_row(vad, chunk_ms, "1", alone, pooled=True))
-        section.targets += [
-            Target(f"added latency alone, p50, {name}", alone.pooled(50), 5, "ms"),
-            Target(f"added latency alone, p99, {name}", alone.pooled(99), 20, "ms"),
-        ]
-    trial = attempt(server, SESSIONS, pattern(vad, chunk_ms), lengths.loaded, conditions)
-    rows.append(_row(vad, chunk_ms, str(SESSIONS), trial))
-    section.targets += [
-        Target(f"added latency, {SESSIONS} sessions, p99, {name}", trial.added(99), 50, "ms"),
-        Target(f"input lag, {SESSIONS} sessions, p99, {name}", trial.lag(99), 100, "ms"),
-    ]
-    if lengths.whole:
-        step = 25 if chunk_ms == 20 else 50
-        guess = int(SESSIONS * 1.1 / max(0.05, trial.core_share))
-        most, best = capacity(server, pattern(vad, chunk_ms), lengths.search, conditions, guess, step, P99_MS)
-        rows.append(_row(vad, chunk_ms, f"{most} (most)", best))
-        section.targets.append(
-            Target(
-                f"sessions with p99 <= {P99_MS:.0f} ms, {vad}, {chunk_ms} ms chunks",
-                most,
-                MOST[vad, chunk_ms],
-                "",
-                True,
+def most(vad: str, chunk_ms: int, lengths: Lengths, conditions: Conditions) -> Section:
+    """Whether a core carries as many speaking sessions as it must, and about how many it carries."""
+    bar, step = MOST[vad, chunk_ms], 25 if chunk_ms == 20 else 50
+    section = Section(f"Sessions of one core: {vad}, chunks of {chunk_ms} ms")
+    name = f"sessions of a core with p99 <= {P99_MS:.0f} ms, {vad}, {chunk_ms} ms chunks"
+    try:
+        with served("scripted", cores()[0], scripted(vad), conditions.first) as server:
+            found, at_bar, best = capacity(
+                server, pattern(vad, chunk_ms), lengths.search, conditions, bar, step, P99_MS
             )
-        )
-    return trial
+    except RuntimeError as missing:
+        section.text = [table(_HEAD, [_not_measured(vad, chunk_ms, missing, conditions)])]
+        section.targets = [Target(name, math.nan, bar, "", True)]
+        return section
+    rows = [_row(vad, chunk_ms, str(bar), at_bar)]
+    if best is not at_bar:
+        rows.append(_row(vad, chunk_ms, f"{found} (one run)", best))
+    section.text = [table(_HEAD, rows)]
+    section.targets = [Target(name, found, bar, "", True)]
+    return section
+
+
+def _not_measured(vad: str, chunk_ms: int, missing: RuntimeError, conditions: Conditions) -> list[str]:
+    conditions.say(str(missing))
+    return [vad, f"{chunk_ms} ms", *["-"] * (len(_HEAD) - 3), "not measured: the server did not start"]
 
 
 def cost(conditions: Conditions, loaded: dict[str, Trial]) -> Section:
@@ -190,7 +184,7 @@ def cost(conditions: Conditions, loaded: dict[str, Trial]) -> Section:
     conditions.say("cost per event")
     section = Section("Cost of an event")
     rows = []
-    for chunk_ms, name in ((20, "energy"), (100, "energy, 100 ms chunks")):
+    for chunk_ms, name in ((20, "energy"), (100, "")):
         with on_core(cores()[0], conditions.first):
             parts = micro.split(chunk_ms)
         trial = loaded.get(name)
@@ -276,31 +270,27 @@ def remembered(lengths: Lengths, conditions: Conditions) -> Section:
     return section
 
 
-def came_and_went(lengths: Lengths, conditions: Conditions) -> Section:
+def came_and_went(found: churn.Churn) -> Section:
     """What is left of callers who are gone."""
-    conditions.say("churn")
     section = Section("Callers who come and go")
-    with (
-        served("scripted", cores()[0], scripted("energy"), conditions.first) as server,
-        on_core(cores()[1], conditions.first),
-    ):
-        found = churn.measure_churn(server, lengths.churn_minutes, conditions.say)
     first, last = found.samples[0], found.samples[-1]
     section.targets = [
         Target("growth of RSS over callers who come and go", found.slope_mb_h, 1, "MB/h"),
         Target("file descriptors left behind", found.descriptors_left, 0, ""),
         Target("threads left behind", found.threads_left, 0, ""),
+        Target("tasks left behind", found.tasks_left, 0, ""),
     ]
     rows = [
-        ["calls", str(found.calls), f"{found.minutes:.1f} minutes"],
+        ["calls", str(churn.SESSIONS), str(found.calls)],
         ["RSS, MB", f"{first.rss_mb:.1f}", f"{last.rss_mb:.1f}"],
         ["file descriptors", str(first.descriptors), str(last.descriptors)],
         ["threads", str(first.threads), str(last.threads)],
+        ["tasks of the event loop", str(first.tasks), str(last.tasks)],
     ]
     section.text = [
         table(("what", "after the first round", "after the last"), rows),
-        f"Rounds of {churn.SESSIONS} callers: connect, a turn, leave. The slope is a least-squares line through the last two thirds"
-        + ("." if found.minutes > 10 else "; too short a run to tell anything of it."),
+        f"Rounds of {churn.SESSIONS} callers over {found.minutes:.1f} minutes: connect, a turn, leave. The slope is a least-squares line through "
+        "the last two thirds" + ("." if found.minutes > 10 else "; too short a run to tell anything of it."),
         *(f"**{problem}**" for problem in found.problems[:3]),
     ]
     return section

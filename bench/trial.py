@@ -145,25 +145,24 @@ def passes(trial: Trial, p99_ms: float) -> bool:
 
 
 def capacity(
-    server: Server,
-    pattern: Pattern,
-    spell: Spell,
-    conditions: Conditions,
-    guess: int,
-    step: int,
-    p99_ms: float,
-) -> tuple[int, Trial]:
-    """The most sessions that pass, to within `step`, and how they did (median of the condition's runs). 0: none do."""
-    sessions = max(step, guess // step * step)
-    best = attempt(server, sessions, pattern, spell, conditions, 1)
-    if passes(best, p99_ms):
-        while passes(more := attempt(server, sessions + step, pattern, spell, conditions, 1), p99_ms):
-            sessions, best = sessions + step, more
-    while sessions > 0:
-        if passes(best, p99_ms):
-            best = best + attempt(server, sessions, pattern, spell, conditions, conditions.repeats - 1)
-            if passes(best, p99_ms):
-                return sessions, best
-        sessions -= step
-        best = attempt(server, sessions, pattern, spell, conditions, 1) if sessions else best
-    return 0, Trial([], [])
+    server: Server, pattern: Pattern, spell: Spell, conditions: Conditions, bar: int, step: int, p99_ms: float
+) -> tuple[int, Trial, Trial]:
+    """The most sessions that were seen to pass, and the trials with the bar's number and with that one. 0: none did.
+
+    The bar's number is a trial as any other (median of the condition's runs); what lies beyond it is felt for with single runs.
+    """
+    at_bar = best = attempt(server, bar, pattern, spell, conditions)
+    most = bar if passes(at_bar, p99_ms) else 0
+
+    def holds(sessions: float) -> bool:
+        nonlocal most, best
+        tried = attempt(server, int(sessions) // step * step, pattern, spell, conditions, 1)
+        if passed := passes(tried, p99_ms):
+            most, best = int(sessions) // step * step, tried
+        return passed
+
+    if not most:
+        _ = holds(bar * 0.75) or holds(bar * 0.5)
+    elif (guess := bar * 0.9 / max(0.05, at_bar.core_share)) >= bar + step:
+        _ = holds(guess * 1.1) if holds(guess) else holds((bar + guess) / 2)
+    return most, at_bar, best

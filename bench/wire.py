@@ -9,9 +9,12 @@ from __future__ import annotations
 import base64
 import secrets
 import socket
+import ssl
 from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
+NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+"""What a socket that does not block raises, with and without TLS."""
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 
 _LARGEST_HEAD = 64 * 1024
@@ -19,6 +22,15 @@ _LARGEST_HEAD = 64 * 1024
 
 class WireError(Exception):
     """The server refused the handshake, or what it sends is no WebSocket frame."""
+
+
+class Refused(WireError):
+    """An HTTP answer instead of the upgrade. `clean`: one that tells a client what is wrong and when to come back."""
+
+    def __init__(self, head: bytes, body: bytes) -> None:
+        super().__init__(f"the server refused the handshake: {head[:200]!r} {body[:200]!r}")
+        busy = head.split(b" ", 2)[1:2] in ([b"429"], [b"503"])
+        self.clean = busy and b"\r\nretry-after: " in head.lower() and b'"error"' in body
 
 
 def frame(payload: bytes, opcode: int = TEXT) -> bytes:
@@ -80,11 +92,15 @@ def _head(unread: bytearray, at: int) -> tuple[int, int] | None:
 def connect(url: str, headers: Mapping[str, str], timeout_s: float = 10.0) -> tuple[socket.socket, bytes]:
     """A socket past the handshake, non-blocking, and whatever came behind it. Raises WireError or OSError."""
     where = urlsplit(url)
-    if where.scheme != "ws" or not where.hostname:
-        raise WireError(f"{url}: only ws:// addresses can be measured")
-    connection = socket.create_connection((where.hostname, where.port or 80), timeout_s)
+    if where.scheme not in ("ws", "wss") or not where.hostname:
+        raise WireError(f"{url}: only ws:// and wss:// addresses can be measured")
+    default = 443 if where.scheme == "wss" else 80
+    connection = socket.create_connection((where.hostname, where.port or default), timeout_s)
     try:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if where.scheme == "wss":
+            # Trusts what SSL_CERT_FILE names, a certificate of the server's own making for one.
+            connection = ssl.create_default_context().wrap_socket(connection, server_hostname=where.hostname)
         target = where.path + (f"?{where.query}" if where.query else "")
         key = base64.b64encode(secrets.token_bytes(16)).decode()
         lines = [
@@ -115,5 +131,20 @@ def _answer(connection: socket.socket) -> bytes:
     head, _, rest = received.partition(b"\r\n\r\n")
     status = head.split(b" ", 2)[1:2]
     if status != [b"101"]:
-        raise WireError(f"the server refused the handshake: {head[:200]!r} {rest[:200]!r}")
+        raise Refused(head, _body(connection, head, rest))
     return rest
+
+
+def _body(connection: socket.socket, head: bytes, body: bytes) -> bytes:
+    """The rest of a refusal, as long as it says that it is."""
+    length = next(
+        (
+            int(line.partition(b":")[2])
+            for line in head.split(b"\r\n")
+            if line.lower().startswith(b"content-length:")
+        ),
+        0,
+    )
+    while len(body) < min(length, _LARGEST_HEAD) and (more := connection.recv(4096)):
+        body += more
+    return body

@@ -16,6 +16,7 @@ import pytest
 import websockets
 from openai import AsyncOpenAI
 
+from tests.server.processes import get
 from tests.server.rig import Talk, raw_client, server, socket_url
 from tests.server.test_drain import refused_with
 from vivavoce.call.admission import PAST_CALLS, Refused, Seats
@@ -43,6 +44,10 @@ async def test_one_session_too_many_is_refused_and_the_others_notice_nothing(tmp
             assert (status, error["type"], error["code"]) == (503, "server_error", "server_overloaded")
             assert error["message"] == "All 2 sessions of this server are taken. Try again later."
             assert retry == "5"
+            told = (await get(f"{url}/v1/vivavoce/load")).json()
+            assert (told["sessions"], told["max_sessions"]) == (2, 2)
+            assert told["refused"] == {"server_overloaded": 1}
+            assert told["process"]["sessions"] == 2
             for talk in (one, two):
                 await talk.say("hello")
                 assert (await talk.until("response.done"))["response"]["status"] == "completed"

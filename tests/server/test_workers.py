@@ -16,7 +16,7 @@ import httpx
 import pytest
 import websockets
 
-from tests.server.processes import ServeProcess, alive, children_of, serving, until
+from tests.server.processes import ServeProcess, alive, children_of, get, serving, until
 from tests.server.rig import Talk, raw_client, socket_url
 from tests.server.test_drain import closed, refused_with
 from vivavoce.call.registry import Calls
@@ -66,6 +66,9 @@ async def test_two_processes_share_limits_and_the_death_of_one_costs_its_own_ses
             # The limit is the server's, not each process's.
             status, error, _ = await refused_with(running.url)
             assert (status, error["code"]) == (503, "server_overloaded")
+            told_here = (await get(f"{running.url}/v1/vivavoce/load")).json()
+            assert (told_here["sessions"], told_here["refused"]) == (SESSIONS, {"server_overloaded": 1})
+            assert told_here["process"]["sessions"] == SESSIONS // 2
             os.kill(first, signal.SIGKILL)
             await until(lambda: not alive(first))
             lost = [not await answered(talk) for talk in opened]

@@ -61,8 +61,19 @@ class Refused:
         return full
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """How full it is: sessions of all processes, and how many were turned away since the start, by code."""
+
+    sessions: int
+    refused: dict[str, int]
+
+
 class Admission(Protocol):
     """Seats for sessions, as whoever opens one sees them."""
+
+    async def look(self) -> Taken:
+        """How full it is."""
 
     async def take(self, call_id: str, holder: str) -> Full | None:
         """Ask for a seat. `holder`: whose key it is, never the key itself; empty where there are none. None: it is taken."""
@@ -86,6 +97,10 @@ class Seats:
 
     def __len__(self) -> int:
         return len(self._taken)
+
+    def look(self) -> Taken:
+        """How full it is."""
+        return Taken(len(self._taken), dict(self.refused.counts))
 
     def take(self, call_id: str, holder: str, worker: int = 0) -> Full | None:
         """Give a seat in process `worker`, or say why not."""
@@ -145,6 +160,10 @@ class OwnSeats:
 
     def __init__(self, seats: Seats) -> None:
         self.seats = seats
+
+    async def look(self) -> Taken:
+        """Seen at once."""
+        return self.seats.look()
 
     async def take(self, call_id: str, holder: str) -> Full | None:
         """Answered at once."""

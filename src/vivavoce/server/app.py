@@ -17,7 +17,7 @@ from vivavoce.call.registry import Calls
 from vivavoce.call.settings import Settings
 from vivavoce.mcp.tools import McpServers
 from vivavoce.server.auth import Authority, Refusal
-from vivavoce.server.calls import add_call_routes
+from vivavoce.server.calls import add_call_routes, add_load_route
 from vivavoce.server.cors import Cors
 from vivavoce.server.gate import Gate
 from vivavoce.server.life import GOODBYE, Life
@@ -84,6 +84,7 @@ def create_app(
     _add_routes(app, authority, readiness, life)
     add_minting_routes(app, authority, calls)
     add_call_routes(app, authority, calls)
+    add_load_route(app, authority, calls)
     mount_rest(app, settings, engine, shared.shelf)
     return app
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -47,6 +48,27 @@ def add_call_routes(app: FastAPI, authority: Authority, calls: Calls) -> None:
         found = known[1].look(int(asyncio.get_running_loop().time() * 1000))
         listed = [{"code": hint.code, "message": hint.message, "at_ms": hint.at_ms} for hint in found]
         return JSONResponse({"object": "list", "data": listed})
+
+
+def add_load_route(app: FastAPI, authority: Authority, calls: Calls) -> None:
+    """How busy the server is, for whoever runs it."""
+
+    @app.get("/v1/vivavoce/load", responses=REFUSALS)
+    async def show_load(request: Request) -> Response:
+        """Sessions of all processes, and who was refused; sessions and tasks of the process that answers."""
+        admitted = authority.admit(request.headers)
+        if isinstance(admitted, Refusal):
+            return answer(admitted)
+        taken = await calls.admission.look()
+        return JSONResponse(
+            {
+                "object": "load",
+                "sessions": taken.sessions,
+                "max_sessions": calls.settings.limits.max_sessions,
+                "refused": taken.refused,
+                "process": {"id": os.getpid(), "sessions": len(calls), "tasks": len(asyncio.all_tasks())},
+            }
+        )
 
 
 def answer(refusal: Refusal) -> Response:

@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from vivavoce.call.admission import Full
+from vivavoce.call.admission import Full, Taken
 from vivavoce.call.ports import EngineNames
 from vivavoce.call.settings import Settings
 from vivavoce.server.rest.kept import ShelfRequest
@@ -40,12 +40,13 @@ class Connection(msgspec.Struct, tag=True, frozen=True):
 
 
 class Reply(msgspec.Struct, tag=True, frozen=True):
-    """To a process: the answer to its `Take`, `Reach` or `OnShelf`."""
+    """To a process: the answer to its `Take`, `Reach`, `Look` or `OnShelf`."""
 
     number: int
     full: Full | None = None
     found: bool = False
     body: bytes | None = None
+    taken: Taken | None = None
 
 
 class Drain(msgspec.Struct, tag=True, frozen=True):
@@ -91,6 +92,12 @@ class Reach(msgspec.Struct, tag=True, frozen=True):
     call_id: str
 
 
+class Look(msgspec.Struct, tag=True, frozen=True):
+    """From a process: how full is the server?"""
+
+    number: int
+
+
 class OnShelf(msgspec.Struct, tag=True, frozen=True):
     """From a process: keep something that clients may come back to, or look for it."""
 
@@ -107,7 +114,7 @@ class Spent(msgspec.Struct, tag=True, frozen=True):
 
 
 Downward = Begin | Connection | Reply | Drain | Stop | Spent
-Upward = Started | Unable | Take | Leave | Reach | OnShelf | Spent
+Upward = Started | Unable | Take | Leave | Reach | Look | OnShelf | Spent
 Incoming = TypeVar("Incoming")
 
 

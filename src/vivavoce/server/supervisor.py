@@ -28,6 +28,7 @@ from vivavoce.server.line import (
     Drain,
     Leave,
     Line,
+    Look,
     OnShelf,
     Reach,
     Reply,
@@ -198,6 +199,8 @@ class Supervisor:
             case Reach(number=asked, call_id=call_id):
                 assert passed is not None
                 worker.line.send(Reply(asked, found=self._reach(number, call_id, passed)))
+            case Look(number=asked):
+                worker.line.send(Reply(asked, taken=self._seats.look()))
             case OnShelf(number=asked, request=request):
                 worker.line.send(Reply(asked, body=self._shelf.do(request)))
             case Spent():

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable
 from types import FrameType
 
-from vivavoce.call.admission import Full
+from vivavoce.call.admission import Full, Taken
 from vivavoce.call.rates import Rates
 from vivavoce.call.settings import Settings, SettingsError
 from vivavoce.engines.workers.main import die_with_parent
@@ -31,6 +31,7 @@ from vivavoce.server.line import (
     Drain,
     Leave,
     Line,
+    Look,
     OnShelf,
     Reach,
     Reply,
@@ -56,6 +57,12 @@ class Supervised:
         self._line = line
         self._waiting: dict[int, asyncio.Future[Reply]] = {}
         self._asked = 0
+
+    async def look(self) -> Taken:
+        """Ask how full it is."""
+        taken = (await self._ask(lambda number: self._line.send(Look(number)))).taken
+        assert taken is not None
+        return taken
 
     async def take(self, call_id: str, holder: str) -> Full | None:
         """Ask, and wait for the answer."""

@@ -1,0 +1,130 @@
+"""Sections about running the server for many: with more callers than seats, and in several processes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from bench import scale
+from bench.crowd import Crowd, Outcome
+from bench.figures import percentile, shown, table
+from bench.load import Load, Report, run
+from bench.place import cores, on_core, served
+from bench.sections import P99_MS, SESSIONS, Lengths, Section, Target, pattern, scripted
+from bench.trial import Conditions, Spell
+
+EVERY_S = 1.0
+"""Whoever is refused comes back after a second, five times as soon as told."""
+PHASE_S = 4.2
+"""A turn's length, so that every session has one in each phase."""
+PHASES = 6
+WORTH = 1.8
+"""What two processes on two cores must hold, in times of one."""
+
+
+def overload(lengths: Lengths, conditions: Conditions) -> Section:
+    """Full of running sessions, with as many callers again before the door: what those inside notice, and what those outside are told."""
+    conditions.say("overload")
+    section = Section("More callers than seats")
+    calm_ms: list[float] = []
+    crowded_ms: list[float] = []
+    outcomes: list[Outcome] = []
+    refused = 0
+    problems: list[str] = []
+    variables = scripted("energy") | {"VIVAVOCE_LIMITS__MAX_SESSIONS": str(SESSIONS)}
+    with served("scripted", cores()[0], variables, conditions.first) as server:
+        for _ in range(conditions.repeats):
+            report, outcome = _besieged(server.socket_url, lengths, conditions)
+            server.wait_until_empty()
+            outcomes.append(outcome)
+            problems += [report.void] if report.void else []
+            problems += [f"{report.unanswered} turns unanswered"] if report.unanswered else []
+            for turn in report.turns:
+                if turn.answered and turn.completed_s:
+                    (crowded_ms if outcome.is_there(turn.completed_s) else calm_ms).append(turn.added_ms)
+            conditions.say(
+                f"  p50 {percentile(calm_ms, 50):.2f} -> {percentile(crowded_ms, 50):.2f} ms, {outcome}"
+            )
+        refused = sum(server.load()["refused"].values())
+    tried, clean = sum(each.tried for each in outcomes), sum(each.clean for each in outcomes)
+    section.targets = [
+        Target(
+            "latency of running sessions at overload, p50, change", _change(calm_ms, crowded_ms, 50), 10, "%"
+        ),
+        Target(
+            "latency of running sessions at overload, p95, change", _change(calm_ms, crowded_ms, 95), 10, "%"
+        ),
+        Target(
+            "refused callers told so by 503 or 429 with Retry-After",
+            100 * clean / max(1, tried),
+            100,
+            "%",
+            True,
+        ),
+        Target("refusals that the server counted, of all", 100 * refused / max(1, tried), 100, "%", True),
+    ]
+    rows = [
+        [name, *(shown(percentile(values, percent), 2) for percent in (50, 95, 99)), str(len(values))]
+        for name, values in (
+            ("nobody before the door", calm_ms),
+            (f"{SESSIONS} refused a second", crowded_ms),
+        )
+    ]
+    others: dict[str, int] = {}
+    for outcome in outcomes:
+        others |= outcome.others
+    section.text = [
+        table(("", "added p50 ms", "p95 ms", "p99 ms", "turns"), rows),
+        f"{SESSIONS} sessions speak and have all the seats; {SESSIONS} more callers try again {EVERY_S:g} s after each refusal, in every other phase of "
+        f"{PHASE_S:g} s, so that the same sessions are measured with and without them. {tried} attempts, {clean} clean refusals.",
+        *(
+            f"**{problem}**"
+            for problem in [*problems, *(f"{count} times: {what}" for what, count in others.items())][:3]
+        ),
+    ]
+    return section
+
+
+def _besieged(url: str, lengths: Lengths, conditions: Conditions) -> tuple[Report, Outcome]:
+    """One run. The crowd shares the client's core."""
+    counted_s = PHASE_S * (PHASES if lengths.whole else 2)
+    with on_core(cores()[1], conditions.first), Crowd(url, SESSIONS, EVERY_S, PHASE_S) as crowd:
+        load = Load(url, SESSIONS, counted_s, pattern("energy"), stagger_s=PHASE_S)
+        report = run(load, at_begin=crowd.began)
+        return report, crowd.over()
+
+
+def _change(before: Sequence[float], after: Sequence[float], percent: float) -> float:
+    """By how many percent a percentile has grown; one that has shrunk is no growth."""
+    if not before or not after:
+        return math.nan
+    return max(0.0, 100 * (percentile(after, percent) / percentile(before, percent) - 1))
+
+
+def workers(lengths: Lengths, conditions: Conditions) -> Section:
+    """How many sessions two processes hold on two cores, in times of one on one."""
+    section = Section("Two processes on two cores")
+    used = scale.used_cores()
+    if len(used) < 2:
+        section.text = ["Not measured: there is one core only."]
+        section.targets = [Target("sessions of two workers, in times of one", math.nan, WORTH, "times", True)]
+        return section
+    spell = Spell(1.0, 5.0) if lengths.whole else Spell(0.0, 4.0)
+    found: dict[int, int] = {}
+    with scale.clients() as pool:
+        for count in (1, 2):
+            conditions.say(f"workers, {count}")
+            start = (100 if lengths.whole else 20) if count == 1 else int(WORTH * found[1] * 0.9)
+            stride = 40 * count if lengths.whole else 1000
+            variables = scripted("energy") | {"VIVAVOCE_SERVER__WORKERS": str(count)}
+            with served("scripted", used[-count:], variables, conditions.first) as server:
+                talking = scale.attempts(scale.Clients(pool, server, pattern("energy")), spell, conditions)
+                found[count] = scale.most(talking, start, stride, scale.STEP * count, P99_MS, conditions.say)
+    ratio = found[2] / found[1] if found[1] else math.nan
+    section.targets = [Target("sessions of two workers, in times of one", ratio, WORTH, "times", True)]
+    section.text = [
+        table(("processes", "cores", "most sessions"), [[str(n), str(n), str(found[n])] for n in (1, 2)]),
+        f"Energy, chunks of 20 ms, p99 <= {P99_MS:.0f} ms, every turn answered; single runs, a failed one is tried once more. Callers are shared out over the "
+        "same cores as the server, one client process on each, so these are fewer sessions than a core of its own carries.",
+    ]
+    return section

@@ -1,0 +1,126 @@
+"""Two processes on two cores against one on one.
+
+Each core carries its share of the callers as well: a machine of two cores has none left for a client of its own, and the ratio is the
+same as with clients elsewhere, since both sides pay alike.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+
+from bench.caller import Pattern
+from bench.figures import percentile
+from bench.load import Load, Report, run
+from bench.place import Server, on_core
+from bench.trial import Conditions, Spell
+
+STEP = 10
+
+
+@dataclass(frozen=True)
+class Shared:
+    """One run: a client on each core, all of them on one server."""
+
+    sessions: int
+    reports: list[Report]
+
+    @property
+    def p99_ms(self) -> float:
+        """Added latency over all clients."""
+        return percentile([added for report in self.reports for added in report.added_ms], 99)
+
+    @property
+    def unanswered(self) -> int:
+        """Turns that were not answered."""
+        return sum(report.unanswered for report in self.reports)
+
+    @property
+    def void(self) -> str:
+        """Why it does not count; a client that was late shares its core with the server, which then is too full."""
+        return next((report.void for report in self.reports if report.void), "")
+
+    def holds(self, p99_ms: float) -> bool:
+        """Every turn answered, in time."""
+        return not self.void and not self.unanswered and self.p99_ms <= p99_ms
+
+
+class Clients:
+    """A client process for each core, kept for all runs."""
+
+    def __init__(self, pool: ProcessPoolExecutor, server: Server, pattern: Pattern) -> None:
+        self._pool = pool
+        self._server = server
+        self._pattern = pattern
+
+    def talk(self, sessions: int, spell: Spell, first: bool) -> Shared:
+        """So many sessions, shared out among the cores."""
+        cores = self._server.cores
+        share = -(-sessions // len(cores))
+        load = Load(self._server.socket_url, share, spell.counted_s, self._pattern, spell.warm_up_s)
+        waiting = [self._pool.submit(_talk, core, load, first) for core in cores]
+        reports = [each.result() for each in waiting]
+        self._server.wait_until_empty()
+        return Shared(share * len(cores), reports)
+
+
+def _talk(core: int, load: Load, first: bool) -> Report:
+    with on_core(core, first):
+        return run(load)
+
+
+def clients() -> ProcessPoolExecutor:
+    """Processes for clients, as many as cores may be used."""
+    usable = len(os.sched_getaffinity(0))
+    return ProcessPoolExecutor(usable, mp_context=multiprocessing.get_context("spawn"))
+
+
+def most(
+    attempt: Callable[[int], Shared],
+    start: int,
+    stride: int,
+    step: int,
+    p99_ms: float,
+    say: Callable[[str], None],
+) -> int:
+    """The most sessions that hold, to within `step`: up by strides from `start`, then halving. 0: not even `start`.
+
+    A run that fails is tried once more: a neighbour's moment must not decide.
+    """
+
+    def holds(sessions: int) -> bool:
+        for _ in range(2):
+            tried = attempt(sessions)
+            held = tried.holds(p99_ms)
+            say(
+                f"  {tried.sessions} sessions: p99 {tried.p99_ms:.1f} ms, {tried.unanswered} unanswered {tried.void}"
+            )
+            if held:
+                return True
+        return False
+
+    if not holds(start):
+        return 0
+    low = start
+    while holds(low + stride):
+        low += stride
+    high = low + stride
+    while high - low > step:
+        between = (low + high) // 2 // step * step
+        if between <= low or between >= high:
+            break
+        low, high = (between, high) if holds(between) else (low, between)
+    return low
+
+
+def attempts(found: Clients, spell: Spell, conditions: Conditions) -> Callable[[int], Shared]:
+    """`most` asks by number alone."""
+    return lambda sessions: found.talk(sessions, spell, conditions.first)
+
+
+def used_cores() -> Sequence[int]:
+    """Two cores, or as many as there are."""
+    return sorted(os.sched_getaffinity(0))[-2:]
