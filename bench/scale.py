@@ -11,12 +11,13 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 from bench.caller import Pattern
 from bench.figures import percentile
 from bench.load import Load, Report, run
 from bench.place import Server, on_core
-from bench.trial import Conditions, Spell
+from bench.trial import Spell
 
 STEP = 10
 
@@ -39,36 +40,42 @@ class Shared:
         return sum(report.unanswered for report in self.reports)
 
     @property
-    def void(self) -> str:
-        """Why it does not count; a client that was late shares its core with the server, which then is too full."""
-        return next((report.void for report in self.reports if report.void), "")
+    def late_ms(self) -> float:
+        """How late the clients were themselves, p99: they share their cores with the server."""
+        return max(percentile(report.lateness_ms, 99) for report in self.reports)
+
+    @property
+    def problems(self) -> list[str]:
+        """What went wrong beside that."""
+        return [problem for report in self.reports for problem in report.problems]
 
     def holds(self, p99_ms: float) -> bool:
-        """Every turn answered, in time."""
-        return not self.void and not self.unanswered and self.p99_ms <= p99_ms
+        """Every turn answered, callers and answers in time."""
+        return not self.problems and not self.unanswered and max(self.p99_ms, self.late_ms) <= p99_ms
 
 
 class Clients:
     """A client process for each core, kept for all runs."""
 
     def __init__(self, pool: ProcessPoolExecutor, server: Server, pattern: Pattern) -> None:
+        self.cores = server.cores
         self._pool = pool
         self._server = server
         self._pattern = pattern
 
-    def talk(self, sessions: int, spell: Spell, first: bool) -> Shared:
+    def talk(self, sessions: int, spell: Spell) -> Shared:
         """So many sessions, shared out among the cores."""
-        cores = self._server.cores
+        cores = self.cores
         share = -(-sessions // len(cores))
         load = Load(self._server.socket_url, share, spell.counted_s, self._pattern, spell.warm_up_s)
-        waiting = [self._pool.submit(_talk, core, load, first) for core in cores]
+        waiting = [self._pool.submit(_talk, core, load) for core in cores]
         reports = [each.result() for each in waiting]
         self._server.wait_until_empty()
         return Shared(share * len(cores), reports)
 
 
-def _talk(core: int, load: Load, first: bool) -> Report:
-    with on_core(core, first):
+def _talk(core: int, load: Load) -> Report:
+    with on_core(core):
         return run(load)
 
 
@@ -86,7 +93,7 @@ def most(
     p99_ms: float,
     say: Callable[[str], None],
 ) -> int:
-    """The most sessions that hold, to within `step`: up by strides from `start`, then halving. 0: not even `start`.
+    """The most sessions that hold, to within `step`: up by strides from `start`, then halving.
 
     A run that fails is tried once more: a neighbour's moment must not decide.
     """
@@ -95,19 +102,17 @@ def most(
         for _ in range(2):
             tried = attempt(sessions)
             held = tried.holds(p99_ms)
-            say(
-                f"  {tried.sessions} sessions: p99 {tried.p99_ms:.1f} ms, {tried.unanswered} unanswered {tried.void}"
-            )
+            said = [
+                f"  {tried.sessions} sessions: p99 {tried.p99_ms:.1f} ms, {tried.unanswered} unanswered, callers late p99 {tried.late_ms:.1f} ms"
+            ]
+            say("; ".join([*said, *tried.problems[:2]]))
             if held:
                 return True
         return False
 
-    if not holds(start):
-        return 0
-    low = start
-    while holds(low + stride):
-        low += stride
-    high = low + stride
+    low, high = 0, start
+    while holds(high):
+        low, high = high, high + stride
     while high - low > step:
         between = (low + high) // 2 // step * step
         if between <= low or between >= high:
@@ -116,11 +121,15 @@ def most(
     return low
 
 
-def attempts(found: Clients, spell: Spell, conditions: Conditions) -> Callable[[int], Shared]:
-    """`most` asks by number alone."""
-    return lambda sessions: found.talk(sessions, spell, conditions.first)
-
-
 def used_cores() -> Sequence[int]:
     """Two cores, or as many as there are."""
     return sorted(os.sched_getaffinity(0))[-2:]
+
+
+def pin(server: Server) -> None:
+    """Each process that serves gets a core of its own, so that the scheduler does not put both on one for a while."""
+    serving = [
+        pid for pid in server.pids() if b"vivavoce.server.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
+    for pid, core in zip(serving, server.cores, strict=False):
+        os.sched_setaffinity(pid, {core})

@@ -8,20 +8,25 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from bench.caller import Pattern
-from bench.load import Load, run
+from bench.caller import Pattern, Turn
+from bench.crowd import Crowd
+from bench.load import Load, Report, run
 from bench.memory import measure_long
 from bench.place import Meter, Server, served
+from bench.scale import Shared, most
 from bench.sound import voice
 from bench.wire import WireError
 
 SHORT = Pattern((voice(200),), silence_ms=200, pause_ms=100, patience_ms=3000)
 
 
+VARIABLES = {"VIVAVOCE_SCRIPTED__ANSWER": "hello", "VIVAVOCE_LIMITS__MAX_SESSIONS": "3"}
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     core = sorted(os.sched_getaffinity(0))[-1]
-    with served("scripted", core, {"VIVAVOCE_SCRIPTED__ANSWER": "hello"}) as serving:
+    with served("scripted", core, VARIABLES) as serving:
         yield serving
 
 
@@ -38,6 +43,56 @@ def test_every_turn_is_answered_and_measured(server: Server) -> None:
     assert report.chunks == len(report.lateness_ms)
     assert 0 < usage.server_s < usage.elapsed_s * 1.1
     assert usage.core_share > 0
+
+
+def test_a_crowd_before_a_full_server_is_refused_cleanly_and_counted_while_those_inside_are_answered(
+    server: Server,
+) -> None:
+    """How much later those inside are answered is measured by `make bench`, row overload: it must be less than 10 %."""
+    server.wait_until_empty()
+    with Crowd(server.socket_url, callers=10, every_s=0.5, phase_s=0.5) as crowd:
+        report = run(Load(server.socket_url, 3, 1.5, SHORT, stagger_s=0.3), at_begin=crowd.began)
+        outcome = crowd.over()
+    assert not report.problems
+    assert not report.unanswered
+    assert len(report.turns) >= 3
+    assert outcome.others == {}
+    assert outcome.clean == outcome.tried > 5
+    assert server.load()["refused"] == {"server_overloaded": outcome.tried}
+    began_s = outcome.began_s
+    assert [outcome.is_there(began_s + s) for s in (-1, 0.2, 0.7, 1.2, 1.7)] == [
+        False,
+        False,
+        True,
+        False,
+        True,
+    ]
+
+
+@pytest.mark.parametrize("bound", [35, 100, 230])
+def test_the_most_sessions_are_found_and_one_bad_run_does_not_decide(bound: int) -> None:
+    failed: set[int] = set()
+
+    def attempt(sessions: int) -> Shared:
+        report = run_of_nothing()
+        if sessions > bound or sessions not in failed:
+            failed.add(sessions)
+            report.problems.append("a neighbour")
+        return Shared(sessions, [report])
+
+    assert most(attempt, 100, 40, 10, 50.0, lambda line: None) == bound // 10 * 10
+
+
+def run_of_nothing() -> Report:
+    return Report(
+        Load("", 1, 0, SHORT),
+        [Turn(0, 0, 1.0, 1.0, 0, 1.01, 1.2, 100, 100, 1.2, "completed")],
+        [0.0],
+        1,
+        1,
+        1,
+        [],
+    )
 
 
 def test_a_session_that_pours_minutes_in_stays_within_its_caps(server: Server) -> None:
