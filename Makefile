@@ -89,8 +89,7 @@ lock: ready-dev ## resolve the packages anew (ARGS=--upgrade for the newest) and
 DIST := dist
 .PHONY: dist
 dist: ready-runtime ## an installable wheel with the model files and their licences in it, in dist/
-	@mkdir -p src/vivavoce/models && cp .models/* src/vivavoce/models/
-	@$(BIN)/python -m hatchling build -t wheel -d "$(DIST)"; status=$$?; rm -rf src/vivavoce/models; exit $$status
+	@$(BIN)/python scripts/build_wheel.py "$(DIST)"
 
 .PHONY: clean
 clean: ## remove everything that set-up and tests made, recordings excepted

@@ -59,13 +59,15 @@ class ServeProcess:
 
 
 @contextlib.asynccontextmanager
-async def serving(folder: Path, *flags: str, **variables: str) -> AsyncIterator[ServeProcess]:
+async def serving(
+    folder: Path, *flags: str, python: str = sys.executable, **variables: str
+) -> AsyncIterator[ServeProcess]:
     """A server with the scripted engine on a free port; it is gone afterwards."""
     (folder / "script.toml").write_text(SCRIPT)
     command = ["serve", "--engine", "scripted", "--script", str(folder / "script.toml"), "--port", "0"]
     with (folder / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "vivavoce", *command, "--data-dir", str(folder / "data"), *flags),
+            *(python, "-m", "vivavoce", *command, "--data-dir", str(folder / "data"), *flags),
             env={**os.environ, **variables},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
