@@ -45,7 +45,9 @@ class Take:
 @asynccontextmanager
 async def cascade() -> AsyncIterator[Engine]:
     """The whole cascade with its own settings."""
-    engine = make_cascade(load_settings({"session.soft_pause_ms": 0}, environ={}))
+    engine = make_cascade(
+        load_settings({"session.soft_pause_ms": 0, "stt.workers": 1, "tts.workers": 1}, environ={})
+    )
     await engine.start()
     try:
         yield engine

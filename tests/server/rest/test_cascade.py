@@ -66,7 +66,10 @@ asyncio.run(main())
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def url() -> AsyncIterator[str]:
     async with running_server(
-        load_settings({}, environ={"VIVAVOCE_DATA_DIR": os.environ["VIVAVOCE_DATA_DIR"]})
+        load_settings(
+            {"stt.workers": 1, "tts.workers": 1},
+            environ={"VIVAVOCE_DATA_DIR": os.environ["VIVAVOCE_DATA_DIR"]},
+        )
     ) as url:
         yield url
 
