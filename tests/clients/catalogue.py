@@ -108,7 +108,17 @@ CLIENTS = (
         "openai_node.mjs",
         "openai",
         "node",
-        ("text", "audio", "tool", "parallel", "interruption", "rest"),
+        (
+            "text",
+            "audio",
+            "tool",
+            "parallel",
+            "interruption",
+            "transcription",
+            "beta_parallel",
+            "native_tool",
+            "rest",
+        ),
         tls=True,
     ),
     Client(

@@ -2,7 +2,10 @@
 import fs from "node:fs";
 import { on } from "node:events";
 import OpenAI from "openai";
+import { OpenAIRealtimeWS as BetaRealtimeWS } from "openai/beta/realtime/ws";
+import { OpenAIRealtimeWebSocket } from "openai/realtime/websocket";
 import { OpenAIRealtimeWS } from "openai/realtime/ws";
+import WebSocket from "ws";
 import { ORDER, ORDER_TOOL, check, main } from "./common.mjs";
 import { casesFor } from "./conversation.mjs";
 
@@ -10,15 +13,32 @@ async function* unwrapped(events) {
   for await (const [event] of events) yield event;
 }
 
-async function dial(query) {
+const target = (query) => {
   const parameters = new URLSearchParams(query);
-  const client = new OpenAI();
-  const realtime = new OpenAIRealtimeWS({ model: parameters.get("model") ?? "gpt-realtime-2" }, client);
+  return parameters.has("intent") ? { intent: parameters.get("intent") } : { model: parameters.get("model") };
+};
+
+async function dialled(realtime, opened) {
   realtime.on("error", (error) => check(false, `no error, but ${error.message}`));
   const events = on(realtime, "event");
-  await new Promise((resolve) => realtime.socket.once("open", resolve));
+  await new Promise((resolve) => opened(realtime.socket, resolve));
   return { send: (event) => realtime.send(event), events: unwrapped(events) };
 }
+
+const dial = (query, { beta = false } = {}) => {
+  const Realtime = beta ? BetaRealtimeWS : OpenAIRealtimeWS;
+  return dialled(new Realtime(target(query), new OpenAI()), (socket, resolve) => socket.once("open", resolve));
+};
+
+// Node has a WebSocket of its own from 22 on; that of ws is called the same way.
+globalThis.WebSocket ??= WebSocket;
+
+/** The class for browsers, over the platform's WebSocket: its key goes in a sub-protocol. */
+const dialNative = (query) =>
+  dialled(
+    new OpenAIRealtimeWebSocket({ ...target(query), dangerouslyAllowBrowser: true }, new OpenAI()),
+    (socket, resolve) => socket.addEventListener("open", resolve),
+  );
 
 async function rest() {
   const client = new OpenAI();
@@ -43,5 +63,6 @@ async function rest() {
   check(said.choices[0].message.content, "an answer");
 }
 
-const { text, audio, tool, parallel, interruption } = casesFor(dial);
-await main({ text, audio, tool, parallel, interruption, rest });
+const { text, audio, tool, parallel, interruption, transcription, beta_parallel } = casesFor(dial);
+const native_tool = casesFor(dialNative).tool;
+await main({ text, audio, tool, parallel, interruption, transcription, beta_parallel, native_tool, rest });
