@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Meta
 
 from vivavoce.call.mcp_settings import McpSettings
-from vivavoce.call.relay_settings import UpstreamSettings, resolved
+from vivavoce.call.relay_settings import RelaySettings, UpstreamSettings, resolved
 from vivavoce.call.stage_settings import (
     LlmSettings,
     Milliseconds,
@@ -145,6 +145,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     scripted: ScriptedEngineSettings = ScriptedEngineSettings()
     mcp: McpSettings = McpSettings()
     upstream: UpstreamSettings = UpstreamSettings()
+    relay: RelaySettings = RelaySettings()
     data_dir: str = "~/.local/share/vivavoce"
 
     @property

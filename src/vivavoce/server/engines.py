@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from vivavoce.call.ports import Engine
-from vivavoce.call.relay_settings import RelaySettings
 from vivavoce.call.settings import ScriptedEngineSettings, SessionSettings, Settings, SettingsError
 
 
@@ -30,7 +29,8 @@ def _relay(settings: Settings) -> Engine:
     # What was not set is the upstream's to choose.
     said = settings.session.instructions
     stated = {"instructions": said} if said != SessionSettings().instructions else {}
-    return RelayEngine(settings.upstream, RelaySettings(session_s=0), stated)
+    stand_in = _cascade(settings) if settings.relay.failover == "cascade" else None
+    return RelayEngine(settings.upstream, settings.relay, stated, stand_in)
 
 
 def _scripted(given: ScriptedEngineSettings) -> Engine:

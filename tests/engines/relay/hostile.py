@@ -59,6 +59,12 @@ class Hostile:
         self.keys: list[str | None] = []
         self.asked: list[str] = []
         self.open = 0
+        self._connections: set[ServerConnection] = set()
+
+    async def hang_up_all(self) -> None:
+        """Break every connection."""
+        for connection in self._connections:
+            connection.transport.abort()
 
     async def until(self, holds: Callable[[], bool]) -> None:
         """Wait for something that happens by itself."""
@@ -85,6 +91,7 @@ class Hostile:
         """Serve one connection."""
         phase, fault = self.plans.popleft() if self.plans else ("", "close")
         self.open += 1
+        self._connections.add(connection)
         self.seen.append([])
         try:
             await Session(self, connection, len(self.seen) - 1, phase, fault).run()
@@ -92,6 +99,7 @@ class Hostile:
             pass
         finally:
             self.open -= 1
+            self._connections.discard(connection)
 
 
 class Done(Exception):

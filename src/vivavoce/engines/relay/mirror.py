@@ -16,14 +16,16 @@ import msgspec
 from vivavoce.audio.clip import TICKS_PER_MS, Clip, Frame
 from vivavoce.audio.codec import AudioError, decode_audio
 from vivavoce.call.machines import AnySession
+from vivavoce.call.ports import Machine
 from vivavoce.engines.relay import failures
 from vivavoce.engines.relay.asked import Ask, Change
 from vivavoce.engines.relay.carrying import carried
 from vivavoce.engines.relay.following import Following
 from vivavoce.engines.relay.known import Known
-from vivavoce.engines.relay.reading import read
+from vivavoce.engines.relay.reading import is_greeting, read
 from vivavoce.engines.relay.rules import Rules
-from vivavoce.engines.relay.showing import as_update, follow, kind_of, shown, watched
+from vivavoce.engines.relay.showing import answered_by, as_update, follow, kind_of, shown, watched
+from vivavoce.engines.relay.succeeding import succeed
 from vivavoce.engines.relay.uplink import Uplink
 from vivavoce.protocol import client_events as ce
 from vivavoce.protocol import errors
@@ -40,10 +42,15 @@ from vivavoce.session.options import SessionOptions
 from vivavoce.session.outbox import NewId, Outbox
 from vivavoce.session.rate_limits import RESERVED_OUTPUT_TOKENS, exceeded
 from vivavoce.session.signals import Signal
-from vivavoce.session.upstream import Failure, Feed, FromUpstream, LinkLost
+from vivavoce.session.upstream import FailOver, Failure, Feed, FromUpstream, LinkLost
 
 REPEATED = frozenset({"session.update", "conversation.item.create", "conversation.item.delete"})
 """What a client asked of an upstream that was lost before it answered, and what is simply asked of the next."""
+
+NEXT_SUCCESSOR_MS = 30_000
+"""After a successor that did not come about."""
+QUIET_AGAIN_MS = 250
+"""How soon it is looked again whether a successor may take over."""
 
 
 @dataclass(slots=True)
@@ -82,29 +89,40 @@ class Mirror:
         self.input = Input(opening.audio.input.format.type)
         self.limited = bool(options.rates.settle(0, 0, now_ms))
         """This server has limits for its own clients."""
+        self._ends_ms = now_ms + options.max_duration_s * 1000
         self._given = {**rules.stated, **(setup or {})}
         self._unseen: list[str] = []
         """Who is there and has not been shown the session yet, since nobody knows it."""
-        self._repeat: list[Ask] = []
+        self._stand_in: Machine | None = None
+        """What goes on once the upstream is lost for good."""
         self.up.begin(opening, now_ms)
 
     # --- verbs ----------------------------------------------------------------------------------------------------------
 
     def attach(self, source: str, now_ms: int, *, returning: bool = False) -> None:
         """Somebody joins; they are shown the session as soon as the upstream has told it."""
+        if self._stand_in is not None:
+            self._stand_in.attach(source, now_ms, returning=returning)
+            return
         self.connections.arrived(source, returning=returning)
-        if self.up.raw and self.up.state != "opening":
+        if self.up.was_live:
             self._show(source)
         else:
             self._unseen.append(source)
 
     def detached(self, source: str, now_ms: int) -> None:
         """Somebody left."""
+        if self._stand_in is not None:
+            self._stand_in.detached(source, now_ms)
+            return
         self._unseen = [one for one in self._unseen if one != source]
         self.connections.left(source, self.config, now_ms)
 
     def receive(self, event: ClientEvent, source: str, now_ms: int) -> None:
         """Send a client's event up, once it is in order here."""
+        if self._stand_in is not None:
+            self._stand_in.receive(event, source, now_ms)
+            return
         try:
             HANDLERS[type(event)](self, event, source, now_ms)
         except ClientError as error:
@@ -118,6 +136,8 @@ class Mirror:
 
     def read_audio(self, event: ce.InputAudioBufferAppend) -> Clip:
         """The sound in an append event. Raises ClientError (param `audio`)."""
+        if self._stand_in is not None:
+            return self._stand_in.read_audio(event)
         try:
             return decode_audio(event.audio, self.input.wire_format)
         except AudioError as error:
@@ -125,7 +145,9 @@ class Mirror:
 
     def receive_audio(self, clip: Clip, now_ms: int) -> None:
         """Input audio, at most 100 ms a piece."""
-        if clip.pcm:
+        if self._stand_in is not None:
+            self._stand_in.receive_audio(clip, now_ms)
+        elif clip.pcm:
             self.outbox.put(Hear(Frame(self.input.position, clip)))
             self.input.position += clip.ticks
             self.input.uncommitted += clip.ticks
@@ -138,11 +160,20 @@ class Mirror:
                 wrong = read(self, frame, now_ms)
                 if wrong is not None:
                     self.lose(failures.garbage(wrong), now_ms)
+            case FromUpstream(link, frame) if link == self.up.successor:
+                self._successor_says(frame, now_ms)
             case LinkLost(link, failure) if link == self.up.link:
                 self.lose(failure, now_ms)
+            case LinkLost(link, _) if link == self.up.successor:
+                self._without_successor(now_ms)
+            case _ if self._stand_in is not None:
+                self._stand_in.signal(signal, now_ms)
 
     def tick(self, now_ms: int) -> None:
         """Time has passed: run whatever is due."""
+        if self._stand_in is not None:
+            self._stand_in.tick(now_ms)
+            return
         for name in self.deadlines.due(now_ms):
             match name:
                 case "upstream":
@@ -151,6 +182,8 @@ class Mirror:
                         self.lose(failures.silent(owed, self.rules.silence_ms), now_ms)
                 case "stall":
                     self._stalled(now_ms)
+                case "handover":
+                    self._hand_over_due(now_ms)
                 case "expiry_near" | "return":
                     self.connections.due(name)
                 case "expiry":
@@ -159,17 +192,19 @@ class Mirror:
 
     def next_deadline(self) -> int | None:
         """When `tick` is wanted next, in milliseconds."""
-        return self.deadlines.next()
+        return self.deadlines.next() if self._stand_in is None else self._stand_in.next_deadline()
 
     def drain(self) -> list[Effect]:
         """Effects since the last drain, in order."""
-        return self.outbox.drain()
+        effects = self.outbox.drain()
+        return effects if self._stand_in is None else effects + self._stand_in.drain()
 
     # --- the session ----------------------------------------------------------------------------------------------------
 
     def greeted(self, raw: dict[str, Any], now_ms: int) -> None:
         """The upstream has shown its session: tell it what is wanted, and then the clients."""
-        before, self.up.state = self.up.raw, "opening"
+        before = self.up.raw if self.up.was_live else {}
+        self.up.state = "opening"
         wanted = as_update(self.config, before) if before else self._wanted()
         if wanted is None:
             self.updated(raw, None, now_ms)
@@ -185,12 +220,13 @@ class Mirror:
         self.config = follow(self.config, raw, ask.change if ask is not None else Change())
         self._hear_in(self.config.audio.input.format.type)
         self.outbox.put(Configure(watched(self.config)))
+        first = not self.up.was_live
         if self.up.state != "live":
             self.up.live(now_ms)
         unseen, self._unseen = self._unseen, []
         for source in unseen:
             self._show(source)
-        if not unseen:
+        if not first:
             self._tell(se.SessionUpdated, "session.updated")
 
     def refused(self, detail: ErrorDetail, now_ms: int) -> None:
@@ -227,7 +263,7 @@ class Mirror:
         for item in carried(self.known.conversation):
             self.up.carried.add(item.id)
             self.up.ask("conversation.item.create", now_ms, item=to_plain(item))
-        asks, self._repeat = self._repeat, []
+        asks, self.up.repeat = self.up.repeat, []
         for ask in asks:
             if ask.event is not None and ask.source is not None:
                 self.receive(ask.event, ask.source, now_ms)
@@ -333,25 +369,28 @@ class Mirror:
 
     def lose(self, failure: Failure, now_ms: int) -> None:
         """The link is of no use any more: end what was going on, say why, and go on with another if there is hope."""
-        was_known = bool(self.up.raw)
-        again = self.up.lost(now_ms) and was_known and failure.passing
+        again = self.up.lost(now_ms) and self.up.was_live and failure.passing
+        goes_on = again or self.rules.stand_in is not None
         self.outbox.put(Warn(f"{failure.code}: {failure.message}"))
         told = self._end_responses(failure, now_ms)
-        self._repeat = []
+        self.up.repeat = [ask for ask in self.up.repeat if goes_on]
         for ask in self.up.asked.take_all():
-            if again and ask.kind in REPEATED:
-                self._repeat.append(ask)
+            if goes_on and ask.kind in REPEATED:
+                self.up.repeat.append(ask)
             elif ask.source is not None:
                 self._blame(failure, ask.source, ask.event_id)
                 told = True
         unheard = self.input.speaking is not None or self._pushed_to_talk()
         self.input.speaking, self.input.uncommitted = None, 0
-        if not again:
+        if not goes_on:
             self._give_up(failure)
             return
         if unheard and not told:
             self._blame(failure)
-        self.up.begin(self.config, now_ms)
+        if again:
+            self.up.begin(self.config, now_ms)
+        else:
+            self._fail_over(now_ms)
 
     def _end_responses(self, failure: Failure, now_ms: int) -> bool:
         failed = self.known.fail(self.outbox, failure)
@@ -373,6 +412,64 @@ class Mirror:
         self.up.end()
         self._blame(failure)
         self.outbox.put(Hangup(1011, failure.code))
+
+    def _fail_over(self, now_ms: int) -> None:
+        """Another engine goes on with the conversation; clients see that the session has changed, and by what it is answered."""
+        engine = self.rules.stand_in
+        assert engine is not None
+        self.up.end()
+        self.outbox.put(FailOver())
+        self.outbox.put(Warn(f"{engine.names.engine} goes on instead of the upstream"))
+        self.config = answered_by(self.config, engine.names)
+        self._stand_in = succeed(self, engine.capabilities, max(1, (self._ends_ms - now_ms) // 1000), now_ms)
+        for source in self._unseen:
+            self._stand_in.attach(source, now_ms)
+        if self.up.was_live:
+            self.outbox.send(se.SessionUpdated, session=self.config)
+        for ask in self.up.repeat:
+            if ask.event is not None and ask.source is not None:
+                self._stand_in.receive(ask.event, ask.source, now_ms)
+
+    # --- before the upstream's time is up -------------------------------------------------------------------------------
+
+    def _hand_over_due(self, now_ms: int) -> None:
+        if not self.up.successor:
+            self.up.prepare_successor(self.config, now_ms)
+        elif self.up.successor_greeted:
+            self._hand_over(now_ms)
+        else:
+            self._without_successor(now_ms)
+
+    def _successor_says(self, frame: bytes, now_ms: int) -> None:
+        """A greeting; until it takes over it has nothing else to say."""
+        if is_greeting(frame):
+            self.up.successor_greeted = True
+            self._hand_over(now_ms)
+        elif not self.up.successor_greeted:
+            self._without_successor(now_ms)
+
+    def _without_successor(self, now_ms: int) -> None:
+        """It did not come about; the upstream session that there is goes on meanwhile."""
+        self.up.drop_successor()
+        self.deadlines.set("handover", now_ms + NEXT_SUCCESSOR_MS)
+
+    def _hand_over(self, now_ms: int) -> None:
+        """The successor has greeted: it takes over as soon as nobody speaks and nothing is owed."""
+        if not self._quiet(now_ms):
+            self.deadlines.set("handover", now_ms + QUIET_AGAIN_MS)
+            return
+        self.up.take_over(self.config, now_ms)
+        self.up.ask("session.update", now_ms, session=as_update(self.config, self.up.raw))
+        self._carry_over(now_ms)
+
+    def _quiet(self, now_ms: int) -> bool:
+        return not (
+            self.known.running
+            or self.up.asked.outstanding(responses=True)
+            or self.input.speaking is not None
+            or self._pushed_to_talk()
+            or self.known.playback.lead_ms(now_ms)
+        )
 
 
 Handler = Callable[[Mirror, Any, str, int], None]

@@ -61,6 +61,14 @@ def read(mirror: Mirror, frame: bytes, now_ms: int) -> Wrong:
     return None
 
 
+def is_greeting(frame: bytes) -> bool:
+    """Whether this is a `session.created`."""
+    try:
+        return _HEAD.decode(frame).type == "session.created"
+    except (ValueError, RecursionError):
+        return False
+
+
 def _hand_on(mirror: Mirror, event: ServerEvent | ForeignEvent, frame: bytes) -> None:
     mirror.outbox.put(Send(event, None, frame))
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import msgspec
 
 from vivavoce.call.machines import AnySession
+from vivavoce.call.ports import EngineNames
 from vivavoce.engines.relay.asked import Change
 from vivavoce.protocol.session_objects import (
     AudioConfig,
@@ -14,6 +16,7 @@ from vivavoce.protocol.session_objects import (
     Secret,
     SessionObject,
     TranscriptionSessionObject,
+    VivavoceExtension,
 )
 from vivavoce.session.upstream import Kind
 
@@ -59,6 +62,15 @@ def shown(config: AnySession, raw: dict[str, Any]) -> dict[str, Any]:
         laid_over["tools"] = own["tools"]
     kept = {name: value for name, value in raw.items() if name != "client_secret"}
     return {**kept, **laid_over}
+
+
+def answered_by(config: AnySession, names: EngineNames) -> AnySession:
+    """The same session, answered by another engine, and saying so."""
+    extension = config.vivavoce
+    if extension is msgspec.UNSET:
+        return config
+    named = msgspec.structs.asdict(extension) | asdict(names)
+    return msgspec.structs.replace(config, vivavoce=VivavoceExtension(**named))
 
 
 def kind_of(config: AnySession) -> Kind:

@@ -23,9 +23,10 @@ MOST_ATTEMPTS = 3
 
 
 class Uplink:
-    """dialling -greets-> opening -takes our settings-> live -lost-> dialling again, or over.
+    """dialling -greets-> opening -takes our settings-> live -lost-> dialling again, or over; live -a successor takes over-> opening.
 
-    `raw`: the session as the upstream last told it. `carried`: items it was told by us, which everybody here knows.
+    `raw`: the session as the upstream last told it. `carried`: items it was told by us, which everybody here knows. `repeat`: what was asked
+    of a link that is lost, and is asked of the next. `successor`: a link that is to take over, once it is greeted and nobody speaks.
     """
 
     def __init__(self, outbox: Outbox, deadlines: Deadlines, rules: Rules) -> None:
@@ -34,14 +35,22 @@ class Uplink:
         self.raw: dict[str, Any] = {}
         self.asked = Asked()
         self.carried: set[str] = set()
+        self.repeat: list[Ask] = []
+        self.successor = ""
+        self.successor_greeted = False
         self.last_ms = 0
         """When something was last heard from it."""
         self._asked_ms = 0
-        self._live_ms = 0
+        self._live_ms: int | None = None
         self._attempts = 0
         self._outbox = outbox
         self._deadlines = deadlines
         self._rules = rules
+
+    @property
+    def was_live(self) -> bool:
+        """A session was in force, this one or one before it."""
+        return self._live_ms is not None
 
     def dial(self, config: AnySession) -> str:
         """Connect; returns the link's id."""
@@ -73,18 +82,44 @@ class Uplink:
         self._deadlines.clear("upstream")
         self._deadlines.clear("stall")
         self._deadlines.clear("handover")
-        short = self.state != "live" or now_ms - self._live_ms < SHORT_LIVED_MS
+        self.drop_successor()
+        short = self.state != "live" or now_ms - (self._live_ms or 0) < SHORT_LIVED_MS
         self._attempts = self._attempts + 1 if short else 1
         return self._attempts < MOST_ATTEMPTS
 
     def end(self) -> None:
         """Nothing goes up any more."""
+        self.drop_successor()
         if self.link:
             self._outbox.put(Drop(self.link))
         self.state, self.link = "over", ""
         self._deadlines.clear("upstream")
         self._deadlines.clear("stall")
         self._deadlines.clear("handover")
+
+    # --- handing over ---------------------------------------------------------------------------------------------------
+
+    def prepare_successor(self, config: AnySession, now_ms: int) -> None:
+        """The upstream session is old: connect to another while this one goes on."""
+        self.successor, self.successor_greeted = self.dial(config), False
+        self._deadlines.set("handover", now_ms + self._rules.hello_ms)
+
+    def drop_successor(self) -> None:
+        """It did not come about, or is not needed."""
+        if self.successor:
+            self._outbox.put(Drop(self.successor))
+        self.successor = ""
+
+    def take_over(self, config: AnySession, now_ms: int) -> None:
+        """The successor is what counts from now on."""
+        self._outbox.put(Drop(self.link))
+        self.link, self.successor, self.state = self.successor, "", "opening"
+        self.last_ms = now_ms
+        self._outbox.put(Feed(self.link, config.audio.input.format.type))
+        self._deadlines.clear("handover")
+        self._deadlines.set("upstream", now_ms + self._rules.silence_ms)
+
+    # --- asking ---------------------------------------------------------------------------------------------------------
 
     def ask(
         self,

@@ -1,0 +1,38 @@
+"""A session of our own that goes on where the upstream was lost."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from vivavoce.call.machines import machine_of
+from vivavoce.call.ports import Capabilities, Machine
+from vivavoce.engines.relay.carrying import carried
+from vivavoce.session.session import RealtimeSession
+from vivavoce.session.transcription import TranscriptionSession
+
+if TYPE_CHECKING:
+    from vivavoce.engines.relay.mirror import Mirror
+
+NOBODY = "nobody"
+"""Stands for a primary connection that has dropped and may come back."""
+
+
+def succeed(mirror: Mirror, capabilities: Capabilities, seconds_left: int, now_ms: int) -> Machine:
+    """The machine: it has the mirror's settings, its conversation in words, its connections, and what is left of its time."""
+    options = replace(mirror.options, max_duration_s=seconds_left)
+    made = machine_of(mirror.config, mirror.outbox.new_id, options, now_ms, capabilities)
+    assert isinstance(made, RealtimeSession | TranscriptionSession)
+    if isinstance(made, RealtimeSession):
+        made.conversation.id = mirror.known.conversation.id or made.conversation.id
+        for item in carried(mirror.known.conversation):
+            made.conversation.insert(item)
+        if mirror.up.was_live:
+            made.mcp.tools.follow(made.config.tools)
+    primary = mirror.connections.primary
+    if primary is not None:
+        made.connections.arrived(primary)
+    elif mirror.connections.presence == "away":
+        made.connections.arrived(NOBODY)
+        made.connections.left(NOBODY, made.config, now_ms)
+    return made

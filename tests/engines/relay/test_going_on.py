@@ -1,0 +1,118 @@
+"""Conversations that outlive their upstream session: handed over before its time is up, or taken over by another engine."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from tests.call.rig import Line, scripted
+from tests.engines.relay.hostile import Hostile, hostile
+from tests.engines.relay.rig import relay_settings
+from vivavoce.engines.relay.engine import RelayEngine
+from vivavoce.engines.scripted.script import Script, Step
+
+QUICK = {"upstream__silence_ms": 240, "upstream__stall_ms": 240, "upstream__connect_ms": 300}
+
+
+class Relayed(Line):
+    """A call over the relay in this process."""
+
+    def __init__(self, upstream: Hostile, folder: Path, *, stand_in: bool = False, **flags: Any) -> None:
+        settings = relay_settings(upstream.url, folder, **QUICK, **flags)
+        words = Script(Step("Here is somebody else."), (("back", Step("You said so.")),))
+        engine = scripted(script=words) if stand_in else None
+        super().__init__(RelayEngine(settings.upstream, settings.relay, {}, engine), **flags)
+
+    def say(self, text: str) -> None:
+        content = [{"type": "input_text", "text": text}]
+        self.send("conversation.item.create", item={"type": "message", "role": "user", "content": content})
+        self.send("response.create")
+
+
+@contextlib.asynccontextmanager
+async def relayed(folder: Path, **flags: Any) -> AsyncIterator[tuple[Relayed, Hostile]]:
+    async with hostile() as upstream:
+        call = Relayed(upstream, folder, **flags)
+        try:
+            yield call, upstream
+        finally:
+            await call.close()
+
+
+def told(upstream: Hostile, number: int) -> list[tuple[str, str]]:
+    """The items that a connection was told, by role and words."""
+    items = [event["item"] for event in upstream.seen[number] if event["type"] == "conversation.item.create"]
+    return [(item["role"], item["content"][0]["text"]) for item in items]
+
+
+async def test_a_session_near_its_end_is_handed_over_with_its_conversation(tmp_path: Path) -> None:
+    async with relayed(tmp_path, relay__session_s=1) as (call, upstream):
+        await call.until("session.created")
+        call.send("session.update", session={"type": "realtime", "instructions": "Be brief."})
+        call.say("hello")
+        await call.until("response.done")
+        seen = len(call.client.events)
+        await call.until("session.updated", 2)
+        # Nothing but the session's event tells of it.
+        assert set(call.client.types()[seen:]) <= {"rate_limits.updated", "session.updated"}
+        call.say("and again")
+        done = await call.until("response.done", 2)
+        assert done["response"]["status"] == "completed"
+        first, second = (event["response"] for event in call.client.of_type("response.done"))
+        assert first["conversation_id"] == second["conversation_id"]
+        assert told(upstream, 1) == [("user", "hello"), ("assistant", "Good morning."), ("user", "and again")]
+        (update,) = [event for event in upstream.seen[1] if event["type"] == "session.update"]
+        assert update["session"]["instructions"] == "Be brief."
+        created, *updated = call.client.of_type("session.created") + call.client.of_type("session.updated")
+        assert {event["session"]["id"] for event in updated} == {created["session"]["id"]}
+        await upstream.until(lambda: upstream.open == 1)
+
+
+async def test_a_successor_that_does_not_come_about_changes_nothing(tmp_path: Path) -> None:
+    async with relayed(tmp_path, relay__session_s=1) as (call, upstream):
+        await call.until("session.created")
+        upstream.plans.append(("greeting", "garbage"))
+        await upstream.until(lambda: len(upstream.seen) == 2)
+        call.say("hello")
+        assert (await call.until("response.done"))["response"]["status"] == "completed"
+        assert told(upstream, 0) == [("user", "hello")]
+        assert not call.client.of_type("error")
+
+
+async def test_another_engine_goes_on_with_the_conversation(tmp_path: Path) -> None:
+    async with relayed(tmp_path, stand_in=True) as (call, upstream):
+        await call.until("session.created")
+        call.send("session.update", session={"type": "realtime", "instructions": "Be brief."})
+        call.say("hello")
+        await call.until("response.done")
+        upstream.refusals.append((401, b"", {}))
+        await upstream.hang_up_all()
+        updated = await call.until("session.updated", 2)
+        assert updated["session"]["vivavoce"]["engine"] == "scripted"
+        assert updated["session"]["instructions"] == "Be brief."
+        call.say("welcome back")
+        done = await call.until("response.done", 2)
+        assert done["response"]["output"][0]["content"][0]["transcript"] == "You said so."
+        known = call.client.of_type("conversation.item.added")
+        call.send("conversation.item.retrieve", item_id=known[0]["item"]["id"])
+        retrieved = await call.until("conversation.item.retrieved")
+        assert retrieved["item"]["content"][0]["text"] == "hello"
+        first, second = (event["response"] for event in call.client.of_type("response.done"))
+        assert first["conversation_id"] == second["conversation_id"]
+        call.append(600)
+        call.send("input_audio_buffer.commit")
+        call.send("response.create")
+        await call.until("response.done", 3)
+        assert not call.client.of_type("error")
+
+
+async def test_another_engine_answers_from_the_beginning_where_there_is_no_upstream(tmp_path: Path) -> None:
+    async with relayed(tmp_path, stand_in=True) as (call, upstream):
+        upstream.refusals.extend([(503, b"", {})] * 50)
+        created = await call.until("session.created")
+        assert created["session"]["vivavoce"]["engine"] == "scripted"
+        call.say("hello")
+        done = await call.until("response.done")
+        assert done["response"]["output"][0]["content"][0]["transcript"] == "Here is somebody else."
