@@ -57,7 +57,8 @@ class Received(msgspec.Struct, frozen=True, gc=False):
 class Arriving:
     """Audio that is applied frame by frame."""
 
-    clips: Iterator[Clip]
+    clip: Clip
+    rest: Iterator[Clip]
 
 
 class Joined(msgspec.Struct, frozen=True, gc=False):
@@ -237,18 +238,16 @@ class Call:
         if len(clip.pcm) <= clip.rate_hz * FRAME_MS // 1000 * 2:
             self.machine.receive_audio(clip, now_ms)
             return False
-        return self._hear(Arriving(split(clip, FRAME_MS)), now_ms)
+        pieces = split(clip, FRAME_MS)
+        return self._hear(Arriving(next(pieces), pieces), now_ms)
 
     def _hear(self, arriving: Arriving, now_ms: int) -> bool:
         """Apply one frame of audio; what is left goes back to the head of the inbox, before anything that came later."""
-        clip = next(arriving.clips, None)
-        if clip is None:
+        self.machine.receive_audio(arriving.clip, now_ms)
+        following = next(arriving.rest, None)
+        if following is None:
             return False
-        self.machine.receive_audio(clip, now_ms)
-        rest = next(arriving.clips, None)
-        if rest is None:
-            return False
-        self._inbox.appendleft(Arriving(_chain(rest, arriving.clips)))
+        self._inbox.appendleft(Arriving(following, arriving.rest))
         return True
 
     def _perform_all(self, now_ms: int) -> None:
@@ -344,8 +343,3 @@ class Call:
     def _on_timer(self) -> None:
         self._timer = None
         self._put(TICK)
-
-
-def _chain(first: Clip, rest: Iterator[Clip]) -> Iterator[Clip]:
-    yield first
-    yield from rest
