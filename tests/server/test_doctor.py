@@ -161,7 +161,7 @@ def test_models_that_are_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("vivavoce.engines.cascade.native_libraries.find_flite", lambda: None)
     assert "libflite1" in found(settings(tmp_path), checks.text_to_speech).fix
     scripted = settings(tmp_path, engine__kind="scripted")
-    for check in (checks.voice_activity, checks.speech_to_text, checks.text_to_speech, checks.language_model):
+    for check in (checks.voice_activity, checks.speech_to_text, checks.text_to_speech, checks.endpoints):
         assert list(check(scripted)) == []
 
 
@@ -170,11 +170,33 @@ def test_a_language_model_that_is_not_there(tmp_path: Path) -> None:
         # Taken, so that nobody else gets it, and not listened on.
         nobody.bind(("127.0.0.1", 0))
         given = {"llm__url": f"http://127.0.0.1:{nobody.getsockname()[1]}/v1"}
-        assert found(settings(tmp_path, **given), checks.language_model).fix.startswith("VIVAVOCE_LLM_MODEL=")
+        assert found(settings(tmp_path, **given), checks.endpoints).fix.startswith("VIVAVOCE_LLM_MODEL=")
         told = settings(tmp_path, llm__model="m", llm__key="sk-canary", **given)
-        finding = found(told, checks.language_model)
+        finding = found(told, checks.endpoints)
     assert (finding.state, "does not answer" in finding.found) == ("failed", True)
     assert "sk-canary" not in str(finding)
+
+
+async def test_every_stage_behind_an_endpoint_is_asked(tmp_path: Path) -> None:
+    async with server(tmp_path, auth__keys="vv_one") as url:
+        given = settings(
+            tmp_path,
+            stt__url=f"ws{url[4:]}/v1/realtime",
+            stt__model="gpt-realtime-2",
+            stt__key="vv_one",
+            tts__url=f"{url}/v1",
+            tts__model="gpt-realtime-2",
+            tts__key="vv_one",
+            tts__second_url=f"{url}/v1",
+        )
+        found = await asyncio.to_thread(lambda: list(checks.endpoints(given)))
+    assert [(one.name, one.state) for one in found] == [
+        ("recogniser", "ok"),
+        ("language model", "ok"),
+        ("voice", "ok"),
+        ("second voice", "failed"),
+    ]
+    assert found[-1].fix.startswith("VIVAVOCE_TTS_SECOND_MODEL=")
 
 
 async def test_a_language_model_that_answers(tmp_path: Path) -> None:
@@ -183,7 +205,7 @@ async def test_a_language_model_that_answers(tmp_path: Path) -> None:
 
         async def ask(model: str, key: str) -> checks.Finding:
             given = settings(tmp_path, llm__url=f"{url}/v1", llm__model=model, llm__key=key)
-            return await asyncio.to_thread(found, given, checks.language_model)
+            return await asyncio.to_thread(found, given, checks.endpoints)
 
         assert (await ask("gpt-realtime-2", "vv_one")).state == "ok"
         other = await ask("llama", "vv_one")

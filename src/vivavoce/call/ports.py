@@ -328,7 +328,8 @@ class Warm(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """What an engine is made of. `keywords`: words that the operator wants to be expected."""
+    """What an engine is made of. `keywords`: words that the operator wants to be expected. `language`: what callers speak where no
+    session says so; empty where the recogniser finds out."""
 
     vad: VoiceActivityModel
     stt: Transcriber
@@ -336,6 +337,7 @@ class Stages:
     tts: Synthesizer
     keywords: tuple[str, ...] = ()
     end_of_turn: EndOfTurn | None = None
+    language: str = "en"
 
 
 Emit = Callable[[Signal], None]

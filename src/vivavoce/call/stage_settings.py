@@ -1,4 +1,4 @@
-"""Settings of the cascade's stages: each built in, or behind an OpenAI-compatible endpoint; what models are told."""
+"""Settings of the cascade's stages: each built in, or behind an OpenAI-compatible endpoint."""
 
 from __future__ import annotations
 
@@ -19,11 +19,25 @@ class VadSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SttSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Speech recognition. `workers` 0 means: as many as fit the machine. `keywords` are words it should expect."""
+    """Speech recognition: built in, or (`url`) an endpoint: http for recordings, ws for the realtime transcription socket.
+
+    `workers` 0 means: as many as fit the machine. `keywords` are words it should expect; `hints` says what of the session an endpoint is
+    told besides. `language` is what callers speak where the session does not say. `timeout_ms`: how long a transcript may take once the
+    caller has ended. `second_url`: another endpoint, or `builtin`, for when the first fails.
+    """
 
     workers: Annotated[int, Meta(ge=0, le=64)] = 0
     wait_ms: Milliseconds = 5000
     keywords: tuple[str, ...] = ()
+    url: str = ""
+    model: str = ""
+    key: str = ""
+    language: str = ""
+    hints: Literal["keywords", "session", "off"] = "keywords"
+    timeout_ms: Milliseconds = 10_000
+    second_url: str = ""
+    second_model: str = ""
+    second_key: str = ""
 
 
 class LlmSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -47,7 +61,24 @@ class LlmSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TtsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Voices: `auto` is flite where it is installed, espeak-ng otherwise. `workers` 0: as many as fit the machine."""
+    """Voices: built in, or (`url`) an endpoint.
+
+    `auto` is flite where it is installed, espeak-ng otherwise. `workers` 0: as many as fit the machine. `voices` maps the voices of sessions
+    to the endpoint's; `voice` is for those it does not name (empty: the session's name as it is). `rate_hz`: the rate of the endpoint's
+    raw sound. `language` is sent along when it is set. `second_url`: another endpoint, or `builtin`, for when the first fails.
+    """
 
     kind: Literal["auto", "flite", "espeak"] = "auto"
     workers: Annotated[int, Meta(ge=0, le=64)] = 0
+    url: str = ""
+    model: str = ""
+    key: str = ""
+    voice: str = ""
+    voices: dict[str, str] = {}
+    language: str = ""
+    rate_hz: Annotated[int, Meta(ge=8_000, le=48_000)] = 24_000
+    first_audio_ms: Milliseconds = 10_000
+    next_audio_ms: Milliseconds = 10_000
+    second_url: str = ""
+    second_model: str = ""
+    second_key: str = ""

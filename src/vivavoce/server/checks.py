@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import importlib.util
 import os
+import re
 import resource
 import shutil
 import socket
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vivavoce.call.settings import Settings, SettingsError
+from vivavoce.call.stage_settings import BUILT_IN
 
 State = Literal["ok", "warning", "failed"]
 LLM_TIMEOUT_S = 5.0
@@ -291,46 +293,77 @@ def text_to_speech(settings: Settings) -> Iterator[Finding]:
         yield Finding("text to speech", "ok", "espeak-ng")
 
 
-def language_model(settings: Settings) -> Iterator[Finding]:
-    """The endpoint, if one is configured: whether it answers, takes the key and has the model."""
+def endpoints(settings: Settings) -> Iterator[Finding]:
+    """Every stage's endpoint, if one is configured: whether it answers, takes the key and has the model."""
     if settings.engine.kind != "cascade":
         return
-    given = settings.llm
-    if not given.url:
+    if not settings.llm.url:
         yield Finding("language model", "ok", "the built-in brain, which knows tools and little else")
-    elif not given.model:
-        fix = "VIVAVOCE_LLM_MODEL=<name of the model there>"
-        yield Finding("language model", "failed", "llm.url is set but llm.model is not", fix)
-    else:
-        yield _ask(given.url, given.model, given.key)
+    stages = (
+        ("recogniser", "stt", settings.stt),
+        ("language model", "llm", settings.llm),
+        ("voice", "tts", settings.tts),
+    )
+    for noun, stage, given in stages:
+        second = given.second_url not in ("", BUILT_IN) and given.second_url
+        for which, url, model, key in (
+            ("", given.url, given.model, given.key),
+            ("second_", second if given.url and second else "", given.second_model, given.second_key),
+        ):
+            asked = _Asked(f"second {noun}" if which else noun, f"{stage}.{which}", url, model, key)
+            if url and not model:
+                said = f"{asked.prefix}url is set but {asked.prefix}model is not"
+                yield Finding(asked.noun, "failed", said, f"{asked.variable}MODEL=<name of the model there>")
+            elif url:
+                yield _ask(asked)
 
 
-def _ask(url: str, model: str, key: str) -> Finding:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """An endpoint. `prefix`: of its settings, such as `llm.` or `tts.second_`."""
+
+    noun: str
+    prefix: str
+    url: str
+    model: str
+    key: str
+
+    @property
+    def variable(self) -> str:
+        return "VIVAVOCE_" + self.prefix.replace(".", "_").upper()
+
+    @property
+    def models(self) -> str:
+        """Where its list of models is."""
+        url = self.url.partition("?")[0].rstrip("/")
+        if url.startswith("ws"):
+            return "http" + url[2:].removesuffix("/realtime") + "/models"
+        return re.sub(r"/(?:chat/completions|audio/\w+)$", "", url) + "/models"
+
+
+def _ask(asked: _Asked) -> Finding:
     import httpx
 
-    address = url.rstrip("/").removesuffix("/chat/completions") + "/models"
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    noun, url = asked.noun, asked.url
+    headers = {"Authorization": f"Bearer {asked.key}"} if asked.key else {}
     try:
-        answer = httpx.get(address, headers=headers, timeout=LLM_TIMEOUT_S, follow_redirects=False)
+        answer = httpx.get(asked.models, headers=headers, timeout=LLM_TIMEOUT_S, follow_redirects=False)
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         said = f"{url} does not answer ({type(error).__name__})"
-        return Finding("language model", "failed", said, "start it, or correct VIVAVOCE_LLM_URL")
+        return Finding(noun, "failed", said, f"start it, or correct {asked.variable}URL")
     if answer.status_code in (401, 403):
-        said = f"{url} refuses the key ({answer.status_code})" if key else f"{url} asks for a key"
+        said = f"{url} refuses the key ({answer.status_code})" if asked.key else f"{url} asks for a key"
         return Finding(
-            "language model",
-            "failed",
-            said,
-            "VIVAVOCE_LLM_KEY=<its key>; OPENAI_API_KEY is never read for it",
+            noun, "failed", said, f"{asked.variable}KEY=<its key>; OPENAI_API_KEY is never read for it"
         )
     if answer.status_code != 200:
         said = f"{url} answers, but lists no models ({answer.status_code})"
-        return Finding("language model", "warning", said, "a typed turn will tell: vivavoce talk --text")
+        return Finding(noun, "warning", said, "a typed turn will tell: vivavoce talk --text")
     names = _listed(answer)
-    if names and model not in names:
-        said = f"{url} does not list {model}; it has {', '.join(names[:5])}"
-        return Finding("language model", "warning", said, "VIVAVOCE_LLM_MODEL=<one of them>")
-    return Finding("language model", "ok", f"{model} at {url}")
+    if names and asked.model not in names:
+        said = f"{url} does not list {asked.model}; it has {', '.join(names[:5])}"
+        return Finding(noun, "warning", said, f"{asked.variable}MODEL=<one of them>")
+    return Finding(noun, "ok", f"{asked.model} at {url}")
 
 
 def _listed(answer: Any) -> list[str]:
@@ -379,6 +412,6 @@ CHECKS: tuple[Check, ...] = (
     voice_activity,
     speech_to_text,
     text_to_speech,
-    language_model,
+    endpoints,
     sound_devices,
 )

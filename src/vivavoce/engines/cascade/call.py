@@ -89,7 +89,7 @@ class CascadeCall:
         self._vad = stages.vad.open()
         self._listener = stages.stt.open()
         self._emit = emit
-        self._hints = Hints()
+        self._hints = Hints(language=stages.language)
         self._awaited: tuple[str, ...] = ()
         """Words the caller announced: "... until I say back to work". They will be said alone, with nothing around to guess from."""
         self._open: tuple[str, Utterance] | None = None
@@ -148,9 +148,8 @@ class CascadeCall:
     def _configure(self, session: SessionObject) -> None:
         wanted = session.audio.input.transcription
         named = wanted.keywords if isinstance(wanted, Transcription) and wanted.keywords is not UNSET else []
-        language = (
-            wanted.language if isinstance(wanted, Transcription) and wanted.language is not UNSET else "en"
-        )
+        spoken = wanted.language if isinstance(wanted, Transcription) else UNSET
+        language = self._stages.language if spoken is UNSET else spoken
         tools = tuple(tool["function"] for tool in function_tools(tuple(session.tools)))
         hints = Hints(session.instructions, tools, (*self._stages.keywords, *named, *self._awaited), language)
         if hints != self._hints:

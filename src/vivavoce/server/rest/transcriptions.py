@@ -100,7 +100,7 @@ async def create_transcription(
     for one in (language, *(languages or ())):
         check_language(one, stages)
     chunking = await _chunking(request, chunking_strategy)
-    hints = Hints(prompt or "", (), (*stages.keywords, *(keywords or ())), language or "en")
+    hints = Hints(prompt or "", (), (*stages.keywords, *(keywords or ())), language or stages.language)
     clip = await _clip(office, request, file)
     wanted = Wanted(clip, model, response_format, temperature, "transcribe", hints, chunking)
     # As with the service, whisper-1 is never streamed.
@@ -127,7 +127,7 @@ async def create_translation(
     office: Office = request.app.state.office
     stages = office.stages
     clip = await _clip(office, request, file)
-    hints = Hints(prompt or "", (), stages.keywords)
+    hints = Hints(prompt or "", (), stages.keywords, stages.language)
     wanted = Wanted(clip, model, response_format, temperature, "translate", hints, Chunking())
     return _reply(wanted, await unless_gone(request, _all(wanted, stages)))
 

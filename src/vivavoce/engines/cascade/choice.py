@@ -1,0 +1,214 @@
+"""From settings to the stages of the cascade: each built in or behind an endpoint, with a second choice where one is named."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from vivavoce.call.ports import (
+    LanguageModel,
+    Stages,
+    Synthesizer,
+    Transcriber,
+    VoiceActivity,
+    VoiceActivityModel,
+)
+from vivavoce.call.settings import Settings, SettingsError
+from vivavoce.call.stage_settings import BUILT_IN, SttSettings, TtsSettings, VadSettings
+from vivavoce.engines.cascade.addresses import same_address
+from vivavoce.engines.cascade.end_of_turn import SyntaxEndOfTurn
+from vivavoce.engines.cascade.seeing import sees_images
+from vivavoce.engines.cascade.steady import SteadyModel
+from vivavoce.engines.vad import EnergyVoiceActivity, SileroModel
+from vivavoce.protocol.errors import EngineError
+
+if TYPE_CHECKING:
+    from vivavoce.engines.cascade.stt import PocketsphinxSettings
+    from vivavoce.engines.cascade.tts import SynthesizerSettings
+
+
+class EnergyModel:
+    """The floor that needs no model file."""
+
+    name = "energy"
+
+    def open(self) -> VoiceActivity:
+        """Join a call."""
+        return EnergyVoiceActivity()
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a stage is, as the settings say. `place`: the setting that holds the address, for what is wrong with it."""
+
+    place: str
+    url: str
+    model: str
+    key: str | None
+
+
+def choose_stages(settings: Settings) -> Stages:
+    """The stages that the settings describe. Raises SettingsError."""
+    # What a caller speaks where nobody says: the built-in recogniser knows English alone, others find out.
+    language = settings.stt.language or ("" if settings.stt.url else "en")
+    return Stages(
+        vad=_voice_activity(settings.vad),
+        stt=_transcriber(settings),
+        llm=_language_model(settings),
+        tts=_synthesizer(settings),
+        keywords=settings.stt.keywords,
+        end_of_turn=SyntaxEndOfTurn(),
+        language=language,
+    )
+
+
+def _endpoints(settings: Settings, stage: str, given: object) -> list[Endpoint]:
+    """The first and, where there is one, the second; an empty address is the built-in stage. Raises SettingsError."""
+    found = []
+    for which in ("", "second_"):
+        url, model, key = (str(getattr(given, f"{which}{name}")) for name in ("url", "model", "key"))
+        place = f"{stage}.{which}url"
+        if url == BUILT_IN:
+            url = ""
+        elif not url and which:
+            continue
+        if url:
+            _check(settings, place, url, model)
+        found.append(Endpoint(place, url, model, key or None))
+    if not found[0].url:
+        return found[:1]  # What is built in has no need of a second.
+    return found
+
+
+def _check(settings: Settings, place: str, url: str, model: str) -> None:
+    if same_address(url, settings.server.host, settings.server.port):
+        raise SettingsError(
+            f"{place} {url} is this server itself; it would answer its own questions for ever"
+        )
+    if not model:
+        wanted = place.replace("url", "model")
+        variable = "VIVAVOCE_" + wanted.replace(".", "_").upper()
+        raise SettingsError(f"{place} is set but {wanted} is not: {variable}=<name of the model there>")
+
+
+# --- hearing --------------------------------------------------------------------------------------------------------------
+
+
+def _voice_activity(given: VadSettings) -> VoiceActivityModel:
+    if given.kind == "energy":
+        return EnergyModel()
+    try:
+        return SileroModel()
+    except EngineError as error:
+        raise SettingsError(
+            f"{error.message} Or choose VIVAVOCE_VAD_KIND=energy, which needs no model."
+        ) from error
+
+
+def _transcriber(settings: Settings) -> Transcriber:
+    first, *rest = (_one_transcriber(settings.stt, one) for one in _endpoints(settings, "stt", settings.stt))
+    if not rest:
+        return first
+    from vivavoce.engines.cascade.stt.second import SecondTranscriber
+
+    return SecondTranscriber(first, rest[0])
+
+
+def _one_transcriber(given: SttSettings, endpoint: Endpoint) -> Transcriber:
+    if not endpoint.url:
+        from vivavoce.engines.cascade.stt import PocketsphinxTranscriber
+
+        return PocketsphinxTranscriber(_recognisers(given))
+    from vivavoce.engines.cascade.stt.remote import RemoteSttSettings, RemoteTranscriber
+    from vivavoce.engines.cascade.stt.socket import SocketTranscriber
+
+    settings = RemoteSttSettings(
+        endpoint.url, endpoint.model, endpoint.key, given.language, given.hints, given.timeout_ms / 1000
+    )
+    kind = SocketTranscriber if endpoint.url.startswith(("ws://", "wss://")) else RemoteTranscriber
+    try:
+        return kind(settings)
+    except EngineError as error:
+        raise SettingsError(f"{endpoint.place}: {error.message}") from error
+
+
+def _recognisers(given: SttSettings) -> PocketsphinxSettings:
+    from vivavoce.engines.cascade.stt import PocketsphinxSettings
+
+    if given.workers:
+        return PocketsphinxSettings(workers=given.workers, wait_ms=given.wait_ms)
+    return PocketsphinxSettings(wait_ms=given.wait_ms)
+
+
+# --- thinking -------------------------------------------------------------------------------------------------------------
+
+
+def _language_model(settings: Settings) -> LanguageModel:
+    endpoints = _endpoints(settings, "llm", settings.llm)
+    models = [_one_model(settings, endpoint) for endpoint in endpoints]
+    return SteadyModel(*models) if endpoints[0].url else models[0]
+
+
+def _one_model(settings: Settings, endpoint: Endpoint) -> LanguageModel:
+    if not endpoint.url:
+        from vivavoce.engines.cascade.brain import Brain
+
+        return Brain()
+    from vivavoce.engines.cascade.chat import ChatModel
+
+    given = settings.llm
+    try:
+        return ChatModel(
+            endpoint.url,
+            endpoint.model,
+            endpoint.key,
+            first_token_s=given.first_token_ms / 1000,
+            between_tokens_s=given.next_token_ms / 1000,
+            sees_images=sees_images(given.sees_images, endpoint.model),
+        )
+    except EngineError as error:
+        raise SettingsError(f"{endpoint.place}: {error.message}") from error
+
+
+# --- speaking -------------------------------------------------------------------------------------------------------------
+
+
+def _synthesizer(settings: Settings) -> Synthesizer:
+    first, *rest = (_one_synthesizer(settings.tts, one) for one in _endpoints(settings, "tts", settings.tts))
+    if not rest:
+        return first
+    from vivavoce.engines.cascade.tts.second import SecondSynthesizer
+
+    return SecondSynthesizer(first, rest[0])
+
+
+def _one_synthesizer(given: TtsSettings, endpoint: Endpoint) -> Synthesizer:
+    if not endpoint.url:
+        from vivavoce.engines.cascade.tts import open_synthesizer
+
+        return open_synthesizer(_voices(given))
+    from vivavoce.engines.cascade.tts.remote import RemoteSynthesizer, RemoteTtsSettings
+
+    settings = RemoteTtsSettings(
+        endpoint.url,
+        endpoint.model,
+        endpoint.key,
+        given.voice,
+        given.voices,
+        given.language,
+        given.rate_hz,
+        given.first_audio_ms / 1000,
+        given.next_audio_ms / 1000,
+    )
+    try:
+        return RemoteSynthesizer(settings)
+    except EngineError as error:
+        raise SettingsError(f"{endpoint.place}: {error.message}") from error
+
+
+def _voices(given: TtsSettings) -> SynthesizerSettings:
+    from vivavoce.engines.cascade.tts import SynthesizerSettings
+
+    if given.workers:
+        return SynthesizerSettings(engine=given.kind, workers=given.workers)
+    return SynthesizerSettings(engine=given.kind)

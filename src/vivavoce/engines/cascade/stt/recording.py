@@ -1,0 +1,72 @@
+"""What was heard of an utterance so far, at one rate, and whether anything was said since."""
+
+from __future__ import annotations
+
+import io
+import wave
+
+import numpy as np
+
+from vivavoce.audio.clip import Clip
+from vivavoce.audio.resample import Resampler
+
+_WINDOW_MS = 20
+_QUIET = 0.1
+"""A window is silence where it has less than this share of the loud windows' level (20 dB below them)."""
+_LOUD = 90
+"""The percentile of the windows' levels that counts as loud."""
+
+
+class Recording:
+    """Audio in whatever rate it comes, kept at `rate_hz`."""
+
+    def __init__(self, rate_hz: int) -> None:
+        self.rate_hz = rate_hz
+        self._pcm = bytearray()
+        self._resampler: Resampler | None = None
+
+    @property
+    def samples(self) -> int:
+        """How much there is."""
+        return len(self._pcm) // 2
+
+    @property
+    def duration_ms(self) -> int:
+        """How long it is."""
+        return self.samples * 1000 // self.rate_hz
+
+    def add(self, clip: Clip) -> bytes:
+        """More audio; returns it at `rate_hz`, as far as it is ready."""
+        if self._resampler is None or self._resampler.from_hz != clip.rate_hz:
+            self._resampler = Resampler(clip.rate_hz, self.rate_hz)
+        ready = self._resampler.push(clip.pcm)
+        self._pcm += ready
+        return ready
+
+    def pcm(self, start: int, end: int) -> bytes:
+        """The audio between two samples."""
+        return bytes(self._pcm[2 * start : 2 * end])
+
+    def wav(self) -> bytes:
+        """All of it as a file."""
+        out = io.BytesIO()
+        with wave.open(out, "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(self.rate_hz)
+            file.writeframes(bytes(self._pcm))
+        return out.getvalue()
+
+    def quiet_since(self, sample: int) -> bool:
+        """Whether nothing was said behind a sample, judged by how loud it was before."""
+        window = self.rate_hz * _WINDOW_MS // 1000
+        before, after = self._levels(0, sample, window), self._levels(sample, self.samples, window)
+        if not len(after):
+            return True
+        return bool(len(before) and after.max() < _QUIET * np.percentile(before, _LOUD))
+
+    def _levels(self, start: int, end: int, window: int) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+        heard = np.frombuffer(self.pcm(start, end), "<i2").astype(np.float32)
+        windows = heard[: len(heard) // window * window].reshape(-1, window)
+        levels: np.ndarray[tuple[int], np.dtype[np.float32]] = np.sqrt((windows**2).mean(axis=1))
+        return levels
