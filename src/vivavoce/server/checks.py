@@ -297,14 +297,14 @@ def endpoints(settings: Settings) -> Iterator[Finding]:
     """Every stage's endpoint, if one is configured: whether it answers, takes the key and has the model."""
     if settings.engine.kind != "cascade":
         return
-    if not settings.llm.url:
-        yield Finding("language model", "ok", "the built-in brain, which knows tools and little else")
     stages = (
         ("recogniser", "stt", settings.stt),
         ("language model", "llm", settings.llm),
         ("voice", "tts", settings.tts),
     )
     for noun, stage, given in stages:
+        if stage == "llm" and not given.url:
+            yield Finding(noun, "ok", "the built-in brain, which knows tools and little else")
         second = given.second_url not in ("", BUILT_IN) and given.second_url
         for which, url, model, key in (
             ("", given.url, given.model, given.key),
