@@ -44,7 +44,12 @@ class _Handler(BaseHTTPRequestHandler):
                 self._answer(403, {"error": {"message": repeated}})
 
     def do_GET(self) -> None:
-        self._answer(405, {})
+        path, credential = self.path.partition("?")[0], self.headers.get("Authorization")
+        if path == "/v1/realtime" and credential:
+            self.server.shown.setdefault(path, set()).add(credential)
+            self._answer(403, {"error": {"message": f"{credential} may not come in."}})
+        else:
+            self._answer(405, {})
 
     def _mcp(self, body: dict[str, Any], repeated: str) -> None:
         results: dict[str, Any] = {
