@@ -8,6 +8,7 @@ against them.
 from __future__ import annotations
 
 import ast
+import functools
 import typing
 from collections.abc import Iterator
 from typing import Any, Final
@@ -147,6 +148,12 @@ libraries against `vivavoce serve`, each case over the scripted engine (which sa
 and speaks). A case passes when the client's program reached what it set out for, was sent no `error`, and the server logged no defect and
 gave no hint about the client.
 """
+CASES: Final = """\
+`audio` a spoken question, its turn found and answered by the server · `parallel` two tools at once, answered after 0 and 300 ms in either order ·
+`interruption` speaking over an answer, and the answer to that · `approval` a tool that waits for a yes · `handoff` another agent takes over ·
+`beta_...` the same in the beta dialect · `pipeline` openai-agents' VoicePipeline over REST, `_streamed` over a transcription session ·
+`transcription_committed` with turns found by the client · `native_tool` the openai package's class for browsers. The programs: `tests/clients/programs/`.
+"""
 UNVERIFIED: Final = """\
 ## Not verified against OpenAI itself
 
@@ -191,7 +198,7 @@ def _clients(rows: list[record.Row]) -> Iterator[str]:
     for case in cases:
         cells = [_cell(by_key, client.name, case) if case in client.cases else "" for client in CLIENTS]
         yield f"| {case} | " + " | ".join(cells) + " |"
-    yield ""
+    yield f"\n{CASES}"
     failed = [row for row in rows if not row.passed]
     yield f"{len(rows) - len(failed)} of {len(rows)} passed.\n"
     if failed:
@@ -219,6 +226,7 @@ def sdk_events(union: Any) -> list[str]:
     return [name for member in members for name in typing.get_args(member.model_fields["type"].annotation)]
 
 
+@functools.cache
 def sent_events() -> set[str]:
     """Types of the events that the session, or what carries it, names in its code: those it sends."""
     named: set[str] = set()
@@ -300,6 +308,7 @@ def _fields() -> Iterator[str]:
     yield ""
 
 
+@functools.cache
 def routes() -> set[str]:
     """What the server routes: `POST /v1/responses`, `WS /v1/realtime`."""
     from starlette.routing import WebSocketRoute
