@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 from bench import scale
 from bench.crowd import Crowd, Outcome
@@ -114,13 +115,20 @@ def workers(lengths: Lengths, conditions: Conditions) -> Section:
     with scale.clients() as pool:
         for count in (1, 2):
             conditions.say(f"workers, {count}")
-            start = (100 if lengths.whole else 20) if count == 1 else int(WORTH * found[1] * 0.9)
-            stride = 40 * count if lengths.whole else 1000
+            start = (100 if lengths.whole else 20) if count == 1 else max(20, int(WORTH * found[1]))
             variables = scripted("energy") | {"VIVAVOCE_SERVER__WORKERS": str(count)}
             with served("scripted", used[-count:], variables) as server:
                 scale.pin(server)
-                found[count] = _most(
-                    scale.Clients(pool, server, pattern("energy")), spell, start, stride, conditions
+                clients = scale.Clients(pool, server, pattern("energy"))
+                enough = scale.MOST_SESSIONS if lengths.whole else start
+                found[count] = scale.most(
+                    partial(clients.talk, spell=spell),
+                    start,
+                    40 * count,
+                    scale.STEP * count,
+                    P99_MS,
+                    conditions.say,
+                    enough,
                 )
     ratio = found[2] / found[1] if found[1] else math.nan
     section.targets = [Target("sessions of two workers, in times of one", ratio, WORTH, "times", True)]
@@ -130,10 +138,3 @@ def workers(lengths: Lengths, conditions: Conditions) -> Section:
         "same cores as the server, one client process on each, so these are fewer sessions than a core of its own carries.",
     ]
     return section
-
-
-def _most(clients: scale.Clients, spell: Spell, start: int, stride: int, conditions: Conditions) -> int:
-    step = scale.STEP * len(clients.cores)
-    return scale.most(
-        lambda sessions: clients.talk(sessions, spell), start, stride, step, P99_MS, conditions.say
-    )

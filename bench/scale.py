@@ -20,6 +20,8 @@ from bench.place import Server, on_core
 from bench.trial import Spell
 
 STEP = 10
+MOST_SESSIONS = 1500
+"""A client process holds fewer than 1024 connections, which is what `select` can look at."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +94,9 @@ def most(
     step: int,
     p99_ms: float,
     say: Callable[[str], None],
+    enough: int = MOST_SESSIONS,
 ) -> int:
-    """The most sessions that hold, to within `step`: up by strides from `start`, then halving.
+    """The most sessions that hold, to within `step`: up by strides from `start`, then halving. More than `enough` are not tried.
 
     A run that fails is tried once more: a neighbour's moment must not decide.
     """
@@ -111,9 +114,9 @@ def most(
         return False
 
     low, high = 0, start
-    while holds(high):
+    while low < enough and holds(high):
         low, high = high, high + stride
-    while high - low > step:
+    while low < enough and high - low > step:
         between = (low + high) // 2 // step * step
         if between <= low or between >= high:
             break

@@ -47,7 +47,7 @@ class Target:
         ratio = "-" if math.isnan(self.value) or not self.bound else f"{self.value / self.bound:.2f}"
         return [
             self.name,
-            f"{shown(self.value, 0 if math.isnan(self.value) or self.value.is_integer() else 2)} {self.unit}",
+            f"{shown(self.value, 0 if math.isnan(self.value) or float(self.value).is_integer() else 2)} {self.unit}",
             f"{'>=' if self.least else '<='} {self.bound:g} {self.unit}",
             ratio,
             "yes" if self.met else "NO",
