@@ -274,8 +274,12 @@ def came_and_went(found: churn.Churn) -> Section:
     """What is left of callers who are gone."""
     section = Section("Callers who come and go")
     first, last = found.samples[0], found.samples[-1]
-    section.targets = [
-        Target("growth of RSS over callers who come and go", found.slope_mb_h, 1, "MB/h"),
+    long_enough = found.minutes > 10
+    if long_enough:
+        section.targets.append(
+            Target("growth of RSS over callers who come and go", found.slope_mb_h, 1, "MB/h")
+        )
+    section.targets += [
         Target("file descriptors left behind", found.descriptors_left, 0, ""),
         Target("threads left behind", found.threads_left, 0, ""),
         Target("tasks left behind", found.tasks_left, 0, ""),
@@ -290,7 +294,7 @@ def came_and_went(found: churn.Churn) -> Section:
     section.text = [
         table(("what", "after the first round", "after the last"), rows),
         f"Rounds of {churn.SESSIONS} callers over {found.minutes:.1f} minutes: connect, a turn, leave. The slope is a least-squares line through "
-        "the last two thirds" + ("." if found.minutes > 10 else "; too short a run to tell anything of it."),
+        "the last two thirds" + ("." if long_enough else "; too short a run to tell anything of it."),
         *(f"**{problem}**" for problem in found.problems[:3]),
     ]
     return section
