@@ -68,7 +68,7 @@ async def serving(
     with (folder / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             *(python, "-m", "vivavoce", *command, "--data-dir", str(folder / "data"), *flags),
-            env={**os.environ, **variables},
+            env=environment() | variables,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=log,
@@ -81,6 +81,11 @@ async def serving(
         if process.returncode is None:
             process.kill()
         await process.wait()
+
+
+def environment() -> dict[str, str]:
+    """This process's variables without those of the tests themselves, which are no settings."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("VIVAVOCE_PROOFS")}
 
 
 async def until(condition: object, within_s: float = 30) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -17,7 +16,7 @@ import pytest
 import websockets
 
 from tests.proofs import FULL, Proof
-from tests.server.processes import ServeProcess, children_of, serving
+from tests.server.processes import ServeProcess, children_of, environment, serving
 from tests.server.upstream_stand_in import Upstream, upstream
 from vivavoce.server.keys import KeyStore
 
@@ -197,7 +196,7 @@ def arguments(pid: int, heard: Heard) -> None:
 
 async def commands(folder: Path, heard: Heard, environ: dict[str, str]) -> None:
     """What a user who looks at the server is shown."""
-    for words in (("keys", "list", "--json"), *([("doctor",)] if FULL else [])):
+    for words in (("keys", "list", "--json"), ("doctor",)) if FULL else ():
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "vivavoce", *words, "--data-dir", str(folder / "data")),
             cwd=folder,
@@ -238,7 +237,7 @@ async def test_no_credential_comes_out_anywhere(tmp_path: Path, proof: Proof) ->
             for key in (secret, CONFIGURED) if FULL else (secret,):
                 await session(server, key, other.place, heard)
             arguments(server.process.pid, heard)
-            await commands(tmp_path, heard, {**os.environ, **variables})
+            await commands(tmp_path, heard, environment() | variables)
             server.signal(signal.SIGTERM)
             assert server.process.stdout is not None
             heard.keep("standard output", server.printed.encode() + await server.process.stdout.read())

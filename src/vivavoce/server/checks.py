@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from vivavoce.call.settings import Settings, SettingsError
 from vivavoce.call.stage_settings import BUILT_IN
@@ -333,9 +334,16 @@ class _Asked:
         return "VIVAVOCE_" + self.prefix.replace(".", "_").upper()
 
     @property
+    def shown(self) -> str:
+        """The address without what may be a credential: what stands before the `@`, and the query."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+    @property
     def models(self) -> str:
         """Where its list of models is."""
-        url = self.url.partition("?")[0].rstrip("/")
+        # A name and password in the address would be sent in the place of the key.
+        url = (self.shown if self.key else self.url.partition("?")[0]).rstrip("/")
         if url.startswith("ws"):
             return "http" + url[2:].removesuffix("/realtime") + "/models"
         return re.sub(r"/(?:chat/completions|audio/\w+)$", "", url) + "/models"
@@ -344,7 +352,7 @@ class _Asked:
 def _ask(asked: _Asked) -> Finding:
     import httpx
 
-    noun, url = asked.noun, asked.url
+    noun, url = asked.noun, asked.shown
     headers = {"Authorization": f"Bearer {asked.key}"} if asked.key else {}
     try:
         answer = httpx.get(asked.models, headers=headers, timeout=LLM_TIMEOUT_S, follow_redirects=False)
