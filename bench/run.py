@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import vivavoce
-from bench import churn, operation, sections
+from bench import churn, operation, relay, sections
 from bench.caller import Pattern
 from bench.figures import percentile, shown, table
 from bench.load import Load, run
@@ -24,7 +24,7 @@ from bench.trial import BUSY, Conditions, Trial
 RESULTS = Path(__file__).parent / "RESULTS.md"
 ROWS = (
     "workers", "latency", "most-energy-20", "most-energy-100", "most-silero-20", "most-silero-100", "overload", "cost", "memory",
-    "models", "churn",
+    "relay", "models", "churn",
 )  # fmt: skip
 """In the order in which they are measured."""
 
@@ -145,6 +145,8 @@ class Measuring:
                 return operation.overload(lengths, conditions)
             case ["cost"]:
                 return sections.cost(conditions, self._loaded)
+            case ["relay"]:
+                return relay.relay(lengths, conditions)
             case ["memory"]:
                 return sections.remembered(lengths, conditions)
         return sections.models(lengths, conditions)
