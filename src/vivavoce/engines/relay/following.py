@@ -59,6 +59,8 @@ class Following:
         self.object = made
         self.reserved = reserved
         """Tokens set aside for it."""
+        self.held: ResponseObject | None = None
+        """How the upstream has ended it, while calls of tools are still waited for."""
         self.outputs: dict[str, Output] = {}
         self._audio_ticks = 0
 

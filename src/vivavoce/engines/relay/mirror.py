@@ -21,8 +21,9 @@ from vivavoce.engines.relay import failures
 from vivavoce.engines.relay.asked import Ask, Change
 from vivavoce.engines.relay.carrying import carried
 from vivavoce.engines.relay.following import Following
+from vivavoce.engines.relay.front_tools import FrontTools
 from vivavoce.engines.relay.known import Known
-from vivavoce.engines.relay.reading import is_greeting, read
+from vivavoce.engines.relay.reading import end, is_greeting, read
 from vivavoce.engines.relay.rules import Rules
 from vivavoce.engines.relay.showing import answered_by, as_update, follow, kind_of, shown, watched
 from vivavoce.engines.relay.succeeding import succeed
@@ -33,7 +34,9 @@ from vivavoce.protocol import server_events as se
 from vivavoce.protocol.client_events import ClientEvent
 from vivavoce.protocol.encode import to_plain
 from vivavoce.protocol.errors import ClientError
+from vivavoce.protocol.items import McpApprovalResponseItem
 from vivavoce.protocol.responses import ErrorDetail
+from vivavoce.protocol.session_objects import SessionObject, Tool
 from vivavoce.protocol.sessions import merge_extension
 from vivavoce.session.connections import Connections
 from vivavoce.session.deadlines import Deadlines
@@ -42,6 +45,7 @@ from vivavoce.session.options import SessionOptions
 from vivavoce.session.outbox import NewId, Outbox
 from vivavoce.session.rate_limits import RESERVED_OUTPUT_TOKENS, exceeded
 from vivavoce.session.signals import Signal
+from vivavoce.session.tool_calls import ListingFailed, ToolAnswered, ToolFailed, ToolsListed
 from vivavoce.session.upstream import FailOver, Failure, Feed, FromUpstream, LinkLost
 
 REPEATED = frozenset({"session.update", "conversation.item.create", "conversation.item.delete"})
@@ -86,6 +90,7 @@ class Mirror:
         self.connections = Connections(self.outbox, self.deadlines, options.max_duration_s, now_ms)
         self.up = Uplink(self.outbox, self.deadlines, rules)
         self.known = Known()
+        self.front = FrontTools(self.outbox, self.known, options.mcp_servers)
         self.input = Input(opening.audio.input.format.type)
         self.limited = bool(options.rates.settle(0, 0, now_ms))
         """This server has limits for its own clients."""
@@ -168,6 +173,11 @@ class Mirror:
                 self._without_successor(now_ms)
             case _ if self._stand_in is not None:
                 self._stand_in.signal(signal, now_ms)
+            case ToolsListed() | ListingFailed():
+                self.front.listed(signal)
+                self._offer(now_ms)
+            case ToolAnswered() | ToolFailed():
+                self._returned(signal, now_ms)
 
     def tick(self, now_ms: int) -> None:
         """Time has passed: run whatever is due."""
@@ -220,14 +230,16 @@ class Mirror:
         self.config = follow(self.config, raw, ask.change if ask is not None else Change())
         self._hear_in(self.config.audio.input.format.type)
         self.outbox.put(Configure(watched(self.config)))
-        first = not self.up.was_live
-        if self.up.state != "live":
+        first, opened = not self.up.was_live, self.up.state != "live"
+        if opened:
             self.up.live(now_ms)
         unseen, self._unseen = self._unseen, []
         for source in unseen:
             self._show(source)
-        if not first:
+        if not first and (opened or ask is None or ask.source is not None):
             self._tell(se.SessionUpdated, "session.updated")
+        if isinstance(self.config, SessionObject):
+            self.front.follow(self.config)
 
     def refused(self, detail: ErrorDetail, now_ms: int) -> None:
         """The upstream does not like something: whoever has asked for it is told so, in its words."""
@@ -254,6 +266,8 @@ class Mirror:
     def _wanted(self) -> dict[str, Any] | None:
         """What the session begins with, where that is anything: the operator's settings and the client's own."""
         given = {name: one for name, one in self._given.items() if name not in ("type", "vivavoce", "model")}
+        if isinstance(self.config, SessionObject) and "tools" in given:
+            given["tools"] = self.front.functions(self.config.tools)
         kind = kind_of(self.config)
         return {"type": kind, **given} if given or kind == "transcription" else None
 
@@ -296,9 +310,16 @@ class Mirror:
             self.config = msgspec.structs.replace(self.config, vivavoce=extension)
             self._tell(se.SessionUpdated, "session.updated")
             return
-        change = Change(extension=extension)
+        tools = self._read_tools(session, "session")
+        if tools is not None:
+            session["tools"] = self.front.functions(tools)
+        change = Change(tools, extension)
         self.up.ask("session.update", now_ms, source=source, event=event, change=change, session=session)
         self._expect_format(session)
+
+    def _read_tools(self, fields: dict[str, Any], path: str) -> list[Tool] | None:
+        known = self.config.tools if isinstance(self.config, SessionObject) else []
+        return self.front.read(fields, path, known)
 
     def _expect_format(self, session: dict[str, Any]) -> None:
         """Sound that comes right behind a new format is in that format already."""
@@ -323,7 +344,21 @@ class Mirror:
         if self.options.rates.reserve(RESERVED_OUTPUT_TOKENS, now_ms) is None:
             error = exceeded()
             raise ClientError(error.code or "", error.message or "", type=error.type)
-        self._forward(event, source, now_ms)
+        self.front.rounds = 0
+        tools = self._read_tools(event.response or {}, "response")
+        if tools is None:
+            self._forward(event, source, now_ms)
+            return
+        self.front.tools.follow(tools)
+        response = {**(event.response or {}), "tools": self.front.functions(tools)}
+        self.up.ask("response.create", now_ms, source=source, event=event, response=response)
+
+    def _create_item(self, event: ce.ConversationItemCreate, source: str, now_ms: int) -> None:
+        if isinstance(event.item, McpApprovalResponseItem) and self.front.asked_for(event.item):
+            self.front.decide(event.item)
+            self._follow_decisions(now_ms)
+        else:
+            self._forward(event, source, now_ms)
 
     def _clear_output(self, event: ce.OutputAudioBufferClear, source: str, now_ms: int) -> None:
         message = "'output_audio_buffer.clear' is for WebRTC and SIP; on a WebSocket the client plays and clears by itself."
@@ -352,6 +387,7 @@ class Mirror:
             self.deadlines.clear("stall")
             if self.up.asked.outstanding(responses=True):
                 self.up.wait(now_ms)
+            self._follow_decisions(now_ms)
 
     def _settle(self, reserved: int, used: int, now_ms: int) -> None:
         limits = self.options.rates.settle(reserved, used, now_ms)
@@ -360,10 +396,47 @@ class Mirror:
 
     def _stalled(self, now_ms: int) -> None:
         due_ms = self.up.last_ms + self.rules.stall_ms
-        if now_ms >= due_ms:
+        if any(map(self.front.waits, self.known.running)):
+            self.deadlines.set("stall", now_ms + self.rules.stall_ms)  # It is tools that are waited for.
+        elif now_ms >= due_ms:
             self.lose(failures.silent("gone on with its response", self.rules.stall_ms), now_ms)
         else:
             self.deadlines.set("stall", due_ms)
+
+    # --- tools of MCP servers -------------------------------------------------------------------------------------------
+
+    def _offer(self, now_ms: int) -> None:
+        """A list has come: the upstream is offered what is in it."""
+        if isinstance(self.config, SessionObject) and self.up.was_live:
+            offered = {"type": "realtime", "tools": self.front.functions(self.config.tools)}
+            self.up.ask("session.update", now_ms, session=offered)
+
+    def _returned(self, signal: ToolAnswered | ToolFailed, now_ms: int) -> None:
+        response_id = self.front.returned(signal)
+        if response_id is None or self.front.waits(response_id):
+            return
+        response = self.known.running.get(response_id)
+        if response is None:
+            self.tell_results(response_id, now_ms)
+        elif response.held is not None:
+            end(self, response.held, now_ms)
+
+    def _follow_decisions(self, now_ms: int) -> None:
+        for ready in self.front.decided():
+            self.tell_results(ready, now_ms)
+
+    def tell_results(self, response_id: str, now_ms: int, *, completed: bool = True) -> None:
+        """The upstream hears what its calls returned, and is asked to go on, where nobody else has the next word."""
+        results = self.front.results(response_id)
+        if results is None:
+            return
+        for call_id, output in results.outputs:
+            item_id = self.outbox.new_id("item")
+            self.front.unseen.add(item_id)
+            item = {"id": item_id, "type": "function_call_output", "call_id": call_id, "output": output}
+            self.up.ask("conversation.item.create", now_ms, item=item)
+        if results.outputs and results.goes_on and completed and self.front.may_go_on():
+            self.up.ask("response.create", now_ms)
 
     # --- when the upstream cannot ---------------------------------------------------------------------------------------
 
@@ -372,6 +445,7 @@ class Mirror:
         again = self.up.lost(now_ms) and self.up.was_live and failure.passing
         goes_on = again or self.rules.stand_in is not None
         self.outbox.put(Warn(f"{failure.code}: {failure.message}"))
+        self.front.abandon()
         told = self._end_responses(failure, now_ms)
         self.up.repeat = [ask for ask in self.up.repeat if goes_on]
         for ask in self.up.asked.take_all():
@@ -480,7 +554,7 @@ HANDLERS: dict[type, Handler] = {
     ce.InputAudioBufferCommit: Mirror._forward,
     ce.InputAudioBufferClear: Mirror._forward,
     ce.OutputAudioBufferClear: Mirror._clear_output,
-    ce.ConversationItemCreate: Mirror._forward,
+    ce.ConversationItemCreate: Mirror._create_item,
     ce.ConversationItemRetrieve: Mirror._forward,
     ce.ConversationItemTruncate: Mirror._forward,
     ce.ConversationItemDelete: Mirror._forward,

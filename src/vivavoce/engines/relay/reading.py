@@ -123,7 +123,14 @@ def _error(mirror: Mirror, plain: dict[str, Any], frame: bytes, now_ms: int) -> 
 
 def _item_added(mirror: Mirror, event: se.ConversationItemAdded, frame: bytes, now_ms: int) -> Wrong:
     mirror.up.asked.answered("conversation.item.added")
-    if mirror.known.added(event.item, event.previous_item_id):
+    if event.item.id in mirror.front.unseen or event.item.id in mirror.known.conversation:
+        return None
+    if event.previous_item_id in mirror.front.unseen:
+        event = msgspec.structs.replace(event, previous_item_id=mirror.known.conversation.last_id)
+        mirror.known.added(event.item, event.previous_item_id)
+        _again(mirror, event)
+    else:
+        mirror.known.added(event.item, event.previous_item_id)
         _hand_on(mirror, event, frame)
     return None
 
@@ -132,8 +139,13 @@ def _item_done(mirror: Mirror, event: se.ConversationItemDone, frame: bytes, now
     if event.item.id in mirror.up.carried:
         mirror.up.carried.discard(event.item.id)  # Everybody here knows it.
         return None
+    if event.item.id in mirror.front.unseen:
+        return None
     mirror.known.became(event.item)
-    _hand_on(mirror, event, frame)
+    if event.previous_item_id in mirror.front.unseen and event.item.id in mirror.known.conversation:
+        _again(mirror, event, previous_item_id=mirror.known.conversation.predecessor(event.item.id))
+    else:
+        _hand_on(mirror, event, frame)
     return None
 
 
@@ -243,18 +255,45 @@ def _response_done(mirror: Mirror, plain: dict[str, Any], frame: bytes, now_ms: 
     if response is None:
         return "response.done without a response"
     mirror.up.asked.answered("response.done")
-    following = mirror.known.end(response.id)
-    if following is None:
-        return (
-            None if response.id in mirror.known.ended else "response.done of a response that is not going on"
-        )
+    following = mirror.known.running.get(response.id)
+    if following is None or following.held is not None:
+        late = following is not None or response.id in mirror.known.ended
+        return None if late else "response.done of a response that is not going on"
+    if response.status != "completed":
+        mirror.front.abandon(response.id)
+    if mirror.front.waits(response.id):
+        following.held = response
+    elif mirror.front.shown(response) is not None:
+        end(mirror, response, now_ms)
+    else:
+        event = se.ResponseDone(event_id=str(plain.get("event_id", "")), response=response)
+        _in_one_conversation(mirror, event, frame)
+        _ended(mirror, response, now_ms)
+    return None
+
+
+def end(mirror: Mirror, response: ResponseObject, now_ms: int) -> None:
+    """A response with calls of MCP tools in it is over: told in our words, with what clients have seen of it."""
+    shown = mirror.front.shown(response) or response
+    first = mirror.known.conversation.id
+    if shown.conversation_id is not None and first:
+        shown = msgspec.structs.replace(shown, conversation_id=first)
+    mirror.outbox.send(se.ResponseDone, response=shown)
+    held = mirror.known.running[response.id].held is not None
+    _ended(mirror, response, now_ms)
+    if held and not mirror.limited:
+        # The upstream's own came while the response was held back.
+        mirror.outbox.send(se.RateLimitsUpdated, rate_limits=[])
+    mirror.tell_results(response.id, now_ms, completed=response.status == "completed")
+
+
+def _ended(mirror: Mirror, response: ResponseObject, now_ms: int) -> None:
     for item in response.output:
         mirror.known.playback.finish(item.id)
-    event = se.ResponseDone(event_id=str(plain.get("event_id", "")), response=response)
-    _in_one_conversation(mirror, event, frame)
+    following = mirror.known.end(response.id)
     used = response.usage.total_tokens if response.usage is not None else 0
-    mirror.end_response(following, used, now_ms)
-    return None
+    if following is not None:
+        mirror.end_response(following, used, now_ms)
 
 
 def _response(plain: dict[str, Any]) -> ResponseObject | None:
@@ -289,6 +328,8 @@ def _in_one_conversation(mirror: Mirror, event: se.ResponseCreated | se.Response
 
 
 def _of_response(mirror: Mirror, event: Any, frame: bytes, now_ms: int) -> Wrong:
+    if mirror.front.hides(event):
+        return None
     wrong = mirror.known.follow(event.response_id, event)
     if wrong is None:
         _hand_on(mirror, event, frame)

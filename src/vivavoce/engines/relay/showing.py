@@ -49,6 +49,10 @@ def follow(current: AnySession, raw: dict[str, Any], change: Change) -> AnySessi
             changes[field.name] = msgspec.convert(_without_nulls(raw[field.name]), field.type)
         except msgspec.ValidationError:
             continue
+    if isinstance(current, SessionObject) and any(isinstance(tool, McpTool) for tool in current.tools):
+        changes.pop("tools", None)  # Those of servers are functions to the upstream.
+    if change.tools is not None:
+        changes["tools"] = change.tools
     if change.extension is not None:
         changes["vivavoce"] = change.extension
     return msgspec.structs.replace(current, **changes)
