@@ -51,6 +51,7 @@ ELSEWHERE = (
     ),
     ("talk", "talk to a server: microphone, keyboard or WAV files", "vivavoce.talk.command"),
     ("doctor", "say what is missing on this machine, and what to do about it", "vivavoce.server.doctor"),
+    ("prompt", "show what a language model is told", "vivavoce.server.prompt_command"),
     ("keys", "API keys: make, list, revoke", "vivavoce.server.keys_command"),
 )
 """Commands that live in rooms of their own: a module with `add_arguments(parser)` and `run(namespace) -> exit code`."""

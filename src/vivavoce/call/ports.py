@@ -328,8 +328,11 @@ class Warm(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """What an engine is made of. `keywords`: words that the operator wants to be expected. `language`: what callers speak where no
-    session says so; empty where the recogniser finds out."""
+    """What an engine is made of.
+
+    keywords: words that the operator wants to be expected. language: what callers speak where no session says so; empty where the
+    recogniser finds out. instruct: what the language model is told, from a session's instructions and whether there are tools.
+    """
 
     vad: VoiceActivityModel
     stt: Transcriber
@@ -338,6 +341,7 @@ class Stages:
     keywords: tuple[str, ...] = ()
     end_of_turn: EndOfTurn | None = None
     language: str = "en"
+    instruct: Callable[[str, bool], str] | None = None
 
 
 Emit = Callable[[Signal], None]

@@ -20,6 +20,7 @@ from vivavoce.call.relay_settings import RelaySettings, UpstreamSettings, resolv
 from vivavoce.call.stage_settings import (
     LlmSettings,
     Milliseconds,
+    PromptSettings,
     SttSettings,
     TtsSettings,
     VadSettings,
@@ -141,6 +142,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stt: SttSettings = SttSettings()
     llm: LlmSettings = LlmSettings()
     tts: TtsSettings = TtsSettings()
+    prompt: PromptSettings = PromptSettings()
     rest: RestSettings = RestSettings()
     scripted: ScriptedEngineSettings = ScriptedEngineSettings()
     mcp: McpSettings = McpSettings()
@@ -232,7 +234,7 @@ def _put(tree: dict[str, Any], path: tuple[str, ...], value: Any, where: str) ->
         branch = branch.setdefault(name, {})
         if not isinstance(branch, dict):
             raise SettingsError(f"{where}: '{name}' is not a section")
-    if path[-1] in ("keys", "keywords", "allow", "origins"):
+    if path[-1] in ("keys", "keywords", "allow", "origins", "rules"):
         value = (
             [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
         )

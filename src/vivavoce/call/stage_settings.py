@@ -44,12 +44,13 @@ class LlmSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The language model: an OpenAI-compatible endpoint, or (no url) the built-in brain.
 
     `sees_images` "auto" goes by the model's name. `context_tokens` is its window, `output_tokens` what of it is kept free for an answer.
-    `second_url`: another endpoint, or `builtin`, for when the first fails before its first word.
+    `language`: what it is told to speak. `second_url`: another endpoint, or `builtin`, for when the first fails before its first word.
     """
 
     url: str = ""
     model: str = ""
     key: str = ""
+    language: str = ""
     first_token_ms: Milliseconds = 10_000
     next_token_ms: Milliseconds = 10_000
     sees_images: Literal["auto", "yes", "no"] = "auto"
@@ -82,3 +83,13 @@ class TtsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     second_url: str = ""
     second_model: str = ""
     second_key: str = ""
+
+
+class PromptSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a language model behind an endpoint is told about being a voice, besides the session's instructions.
+
+    `rules` names which rules, in order; `texts` replaces the text of one, or adds one of another name.
+    """
+
+    rules: tuple[str, ...] = ("speech", "preamble", "silence", "entities", "language")
+    texts: dict[str, str] = {}

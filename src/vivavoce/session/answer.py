@@ -23,6 +23,7 @@ from vivavoce.session.response import Response
 from vivavoce.session.signals import (
     AudioOut,
     ClauseSpoken,
+    PreambleOver,
     ResponseFinished,
     TextDelta,
     ToolCall,
@@ -40,6 +41,9 @@ class Clause:
 
     text: str
     preamble: bool = False
+
+
+Entry = Clause | PreambleOver | ToolCall
 
 
 @dataclass(slots=True)
@@ -83,7 +87,7 @@ class Answer:
         self._playback = playback
         self._direct = engine_speaks or not request.speaks
         self._cutter = ClauseCutter()
-        self._queue: deque[Clause | ToolCall] = deque()
+        self._queue: deque[Entry] = deque()
         self._held: list[Told] = []
         self._mouth = Mouth()
         self._calls = calls
@@ -99,6 +103,11 @@ class Answer:
             self._tell(lambda response, at: self._say(response, signal.text), now_ms)
         else:
             self._queue.extend(Clause(text) for text in self._cutter.push(signal.text))
+
+    def preamble_over(self, signal: PreambleOver) -> None:
+        """What was said so far went ahead of the answer."""
+        self._flush()
+        self._queue.append(signal)
 
     def call(self, signal: ToolCall, now_ms: int, preamble: str | None) -> None:
         """A tool call; where nothing was said before it, a preamble keeps the caller from hearing silence."""
@@ -197,7 +206,7 @@ class Answer:
         self.generation, self.request = generation, request
         self.round = Round(self.round.number + 1, counted=self.round.tokens)
 
-    def _calls_a_server(self, entry: Clause | ToolCall) -> bool:
+    def _calls_a_server(self, entry: Entry) -> bool:
         return isinstance(entry, ToolCall) and remote_tool(self.request.tools, entry.name) is not None
 
     # --- inside ---------------------------------------------------------------------------------------------------------
@@ -205,9 +214,12 @@ class Answer:
     def _flush(self) -> None:
         self._queue.extend(Clause(text) for text in self._cutter.flush())
 
-    def _next(self, entry: Clause | ToolCall, now_ms: int) -> None:
+    def _next(self, entry: Entry, now_ms: int) -> None:
         if isinstance(entry, ToolCall):
             self._tell(lambda response, at: self._call(response, entry), now_ms)
+            return
+        if isinstance(entry, PreambleOver):
+            self._tell(lambda response, at: self._end_preamble(response), now_ms)
             return
         self.clock.mark("first_clause", now_ms)
         clause = self._mouth.begin()
@@ -240,11 +252,14 @@ class Answer:
         response.play(signal.clip)
         self._playback.play(item_id, signal.clip, signal.marks, now_ms)
 
-    def _call(self, response: Response, call: ToolCall) -> None:
+    def _end_preamble(self, response: Response) -> None:
+        """Words before a call were a preamble, whoever found them (protocol reference 4.5); so are those that a model calls one."""
         if response.message_id is not None:
-            # Words before a call were a preamble, whoever found them (protocol reference 4.5).
             self._playback.finish(response.message_id)
             response.end_message("completed", "commentary")
+
+    def _call(self, response: Response, call: ToolCall) -> None:
+        self._end_preamble(response)
         tool = remote_tool(self.request.tools, call.name)
         if tool is not None and not tool.needs_approval:
             self.round.called = True

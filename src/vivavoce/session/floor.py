@@ -30,6 +30,7 @@ from vivavoce.session.signals import (
     AudioOut,
     ClauseSpoken,
     EngineFailed,
+    PreambleOver,
     Prepared,
     ResponseFinished,
     Signal,
@@ -232,6 +233,8 @@ class Floor:
                 self._speculation.heard(answer, signal.heard)
             case TextDelta():
                 answer.text(signal, now_ms)
+            case PreambleOver():
+                answer.preamble_over(signal)
             case ToolCall():
                 answer.call(signal, now_ms, self._waits.preamble(session, answer))
             case AudioOut():

@@ -71,6 +71,12 @@ class TextDelta(msgspec.Struct, frozen=True, gc=False):
     text: str
 
 
+class PreambleOver(msgspec.Struct, frozen=True, gc=False):
+    """What was said so far was said ahead of the answer, which comes now: an item of its own, of phase `commentary`."""
+
+    generation: str
+
+
 class ToolCall(msgspec.Struct, frozen=True, gc=False):
     """A whole function call; `arguments` is a JSON object as text."""
 
@@ -127,6 +133,7 @@ Signal = (
     | TranscriptFailed
     | Prepared
     | TextDelta
+    | PreambleOver
     | ToolCall
     | AudioOut
     | ClauseSpoken

@@ -44,6 +44,7 @@ from vivavoce.session.signals import (
     AudioOut,
     ClauseSpoken,
     EngineFailed,
+    PreambleOver,
     Prepared,
     ResponseFinished,
     Signal,
@@ -198,8 +199,8 @@ class Bench:
 
     def __post_init__(self) -> None:
         vad, stt = FakeVadModel(self.speech), FakeTranscriber(self.listener)
-        stages = Stages(vad, stt, self.model, self.voice, end_of_turn=self.end_of_turn)
-        self.call = CascadeCall(stages, self.said.append)
+        self.stages = Stages(vad, stt, self.model, self.voice, end_of_turn=self.end_of_turn)
+        self.call = CascadeCall(self.stages, self.said.append)
 
     async def settle(self) -> None:
         """Until nothing is left to do, a thread's work included."""
@@ -369,6 +370,40 @@ async def test_what_is_said_can_be_said_and_what_is_written_stays_as_it_is() -> 
         if isinstance(signal, TextDelta):
             said[signal.generation] += signal.text
     assert said == {"gen_1": "Four, see the page.", "gen_2": "**Four**, see [the page](https://a.dev)."}
+
+
+async def test_a_preamble_ends_where_the_model_says_so() -> None:
+    chunks: list[ModelChunk] = [
+        ModelControl("preamble"),
+        ModelText("One moment."),
+        ModelControl("preamble_end"),
+        ModelText("Four."),
+        ModelControl("preamble_end"),
+    ]
+    bench = Bench(model=FakeModel(chunks))
+    bench.call.perform(Generate("gen_1", "resp_1", request(typed("hello"))))
+    await bench.settle()
+    assert bench.said[:3] == [
+        TextDelta("gen_1", "One moment."),
+        PreambleOver("gen_1"),
+        TextDelta("gen_1", "Four."),
+    ]
+    written = Bench(model=FakeModel(chunks))
+    written.call.perform(Generate("gen_1", "resp_1", replace(request(typed("hello")), speaks=False)))
+    await written.settle()
+    assert PreambleOver("gen_1") not in written.said
+
+
+async def test_the_model_is_told_more_than_the_instructions_where_it_will_be_heard() -> None:
+    for speaks, told in ((True, [{"role": "system", "content": "[] no tools"}]), (False, [])):
+        bench = Bench()
+        stages = replace(
+            bench.stages, instruct=lambda text, tools: f"[{text}] {'tools' if tools else 'no tools'}"
+        )
+        call = CascadeCall(stages, bench.said.append)
+        call.perform(Generate("gen_1", "resp_1", replace(request(typed("hello")), speaks=speaks)))
+        await bench.settle()
+        assert list(bench.model.prompts[0].messages[:-1]) == told
 
 
 async def test_a_model_that_wants_silence_gets_it() -> None:

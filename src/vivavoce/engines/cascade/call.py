@@ -57,6 +57,7 @@ from vivavoce.session.signals import (
     AudioOut,
     ClauseSpoken,
     EngineFailed,
+    PreambleOver,
     Prepared,
     ResponseFinished,
     Signal,
@@ -258,7 +259,7 @@ class CascadeCall:
             self._emit(ResponseFinished(generation))
             return
         answer = _Answer(generation, self._emit, speaks=request.speaks)
-        chunks = self._stages.llm.stream(prompt_of(request, heard))
+        chunks = self._stages.llm.stream(prompt_of(request, heard, self._stages.instruct))
         try:
             async for chunk in chunks:
                 answer.take(chunk)
@@ -365,6 +366,9 @@ class _Answer:
                 self._say(self._speakable.feed(text) if self._speakable is not None else text)
             case ModelControl("silent"):
                 self._be_silent()
+            case ModelControl("preamble_end") if self._speakable is not None and self._said == "something":
+                self._say(self._speakable.finish())
+                self._emit(PreambleOver(self._generation))
             case ModelToolCall(index, name, arguments):
                 self._names[index] = self._names.get(index, "") + name
                 self._arguments[index] = self._arguments.get(index, "") + arguments

@@ -17,6 +17,7 @@ from vivavoce.call.settings import Settings, SettingsError
 from vivavoce.call.stage_settings import BUILT_IN, SttSettings, TtsSettings, VadSettings
 from vivavoce.engines.cascade.addresses import same_address
 from vivavoce.engines.cascade.end_of_turn import SyntaxEndOfTurn
+from vivavoce.engines.cascade.prompting import SpeakingRules
 from vivavoce.engines.cascade.seeing import sees_images
 from vivavoce.engines.cascade.steady import SteadyModel
 from vivavoce.engines.vad import EnergyVoiceActivity, SileroModel
@@ -59,7 +60,17 @@ def choose_stages(settings: Settings) -> Stages:
         keywords=settings.stt.keywords,
         end_of_turn=SyntaxEndOfTurn(),
         language=language,
+        # The brain reads instructions as rules of its own, and these are written for models.
+        instruct=speaking_rules(settings).instruct if settings.llm.url else None,
     )
+
+
+def speaking_rules(settings: Settings) -> SpeakingRules:
+    """What the settings say about being a voice. Raises SettingsError."""
+    try:
+        return SpeakingRules(settings.prompt.rules, settings.prompt.texts, settings.llm.language)
+    except ValueError as error:
+        raise SettingsError(f"prompt.rules: {error}") from error
 
 
 def _endpoints(settings: Settings, stage: str, given: object) -> list[Endpoint]:

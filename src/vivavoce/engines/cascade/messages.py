@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from msgspec import UNSET
@@ -33,11 +33,17 @@ SILENT_CALLER = (
 """Stands for the words of a caller who let the idle timeout run out."""
 
 
-def prompt_of(request: Request, heard: Mapping[str, str]) -> Prompt:
-    """The prompt for a request. `heard` has the words of audio items that the request only names."""
+def prompt_of(
+    request: Request, heard: Mapping[str, str], instruct: Callable[[str, bool], str] | None = None
+) -> Prompt:
+    """The prompt for a request. `heard` has the words of audio items that the request only names; `instruct` says more than the
+    instructions, where the answer will be spoken."""
     messages: list[dict[str, Any]] = []
-    if request.instructions:
-        messages.append({"role": "system", "content": request.instructions})
+    told = request.instructions
+    if instruct is not None and request.speaks:
+        told = instruct(told, any(isinstance(tool, FunctionTool) for tool in request.tools))
+    if told:
+        messages.append({"role": "system", "content": told})
     messages += conversation_messages(request.context, heard)
     return Prompt(
         messages=tuple(messages),

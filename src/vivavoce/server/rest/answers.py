@@ -13,15 +13,18 @@ import msgspec
 from vivavoce.call.ports import (
     LanguageModel,
     ModelChunk,
+    ModelControl,
     ModelStop,
     ModelText,
     ModelToolCall,
     ModelUsage,
     Prompt,
 )
+from vivavoce.engines.cascade.controls import PREAMBLE, PREAMBLE_END, SILENT
 from vivavoce.server.rest.errors import ApiError
 
 NOTHING_HEARD = "I did not hear anything. Could you say that again, please?"
+TAGS = {"silent": SILENT, "preamble": PREAMBLE, "preamble_end": PREAMBLE_END}
 _BYTES_PER_TOKEN = 4
 
 
@@ -38,7 +41,8 @@ async def answer(model: LanguageModel, prompt: Prompt) -> AsyncGenerator[ModelCh
         return
     async with aclosing(model.stream(prompt)) as chunks:
         async for chunk in chunks:
-            yield chunk
+            # A client that told the model of these wants to read them.
+            yield ModelText(TAGS[chunk.kind]) if isinstance(chunk, ModelControl) else chunk
 
 
 def says_nothing(prompt: Prompt) -> bool:

@@ -8,9 +8,18 @@ from dataclasses import replace
 
 import msgspec
 
-from vivavoce.call.ports import ModelChunk, ModelStop, ModelText, ModelToolCall, ModelUsage, Prompt
+from vivavoce.call.ports import (
+    ModelChunk,
+    ModelControl,
+    ModelStop,
+    ModelText,
+    ModelToolCall,
+    ModelUsage,
+    Prompt,
+)
 from vivavoce.engines.cascade.brain.turn import Answer, decide
 from vivavoce.engines.cascade.messages import SILENT_CALLER
+from vivavoce.engines.cascade.prompting import without_rules
 from vivavoce.engines.cascade.seeing import has_images, without_images
 
 _PIECE = re.compile(r".{1,48}?(?:[,.;:!?](?=\s|$)\s*|$)|.{1,48}(?:\s+|$)|.{48}", re.S)
@@ -29,11 +38,14 @@ class Brain:
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[ModelChunk, None]:
         """Text a clause at a time, then calls, usage (UTF-8 bytes / 4, an estimate) and the reason it stopped."""
+        prompt, ruled = _unruled(prompt)
         prompt, unseen = _blind(prompt)
         silent = bool(prompt.messages) and prompt.messages[-1].get("content") == SILENT_CALLER
         answer = Answer(_STILL_THERE) if silent else decide(prompt)
         if unseen:
             answer = Answer(f"{_UNSEEN} {answer.text}".strip(), answer.calls)
+        if ruled and not answer.text and not answer.calls:
+            yield ModelControl("silent")
         text, cut = _within(answer.text, prompt.max_tokens)
         for piece in _PIECE.findall(text):
             yield ModelText(piece)
@@ -46,6 +58,18 @@ class Brain:
 
     async def close(self) -> None:
         """Nothing to free."""
+
+
+def _unruled(prompt: Prompt) -> tuple[Prompt, bool]:
+    """The prompt without rules of speaking, which are for models that do not know how, and whether there were any."""
+    first = prompt.messages[0] if prompt.messages else {}
+    if first.get("role") != "system" or not isinstance(first.get("content"), str):
+        return prompt, False
+    told, ruled = without_rules(first["content"])
+    if not ruled:
+        return prompt, False
+    rest = prompt.messages[1:]
+    return replace(prompt, messages=({**first, "content": told}, *rest) if told else rest), True
 
 
 def _blind(prompt: Prompt) -> tuple[Prompt, bool]:
