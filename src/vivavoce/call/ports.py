@@ -135,12 +135,16 @@ class VoiceActivityModel(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Hints:
-    """What a call is likely to be about, for stages that can be biased: words from instructions and tools."""
+    """What a call is likely to be about, for stages that can be biased: words from instructions and tools.
+
+    patient: nobody waits at the other end of a line, so what is made of these may take its time.
+    """
 
     instructions: str = ""
     tools: tuple[dict[str, Any], ...] = ()
     keywords: tuple[str, ...] = ()
     language: str = "en"
+    patient: bool = False
 
 
 class Utterance(Protocol):

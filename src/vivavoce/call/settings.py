@@ -122,11 +122,15 @@ class ScriptedEngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=
 
 
 class RestSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Requests that are no call: how many are worked on at once (others wait), and what is remembered of responses, in memory."""
+    """Requests that are no call: how many are worked on at once (others wait), and what is remembered of responses, in memory.
+
+    hear_again: a recording whose transcript comes back as a message is heard anew with that request's instructions and tools.
+    """
 
     at_once: Annotated[int, Meta(ge=1, le=1000)] = 8
     kept_responses: Annotated[int, Meta(ge=0)] = 1000
     kept_bytes: Annotated[int, Meta(ge=0)] = 32_000_000
+    hear_again: bool = True
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -56,6 +56,18 @@ def test_what_a_session_is_about_is_understood(
     assert early == late, "silence after the last word must not change what was said"
 
 
+def test_a_tool_that_asks_where_is_told_the_town(recogniser: Recogniser) -> None:
+    """Without any town in it, the model of "the weather in ..." would hear anything rather than one."""
+    city = {"type": "object", "properties": {"city": {"type": "string"}}}
+    tool = {"name": "get_weather", "description": "Get the weather for a given city.", "parameters": city}
+    recogniser.load("weather", build(Topic("You are helpful.", [tool], []), recogniser.words))
+    speech = padded(spoken("What is the weather in London?", "rms", rate_hz=16_000)[0])
+    recogniser.begin("weather", recogniser.measured_mean(speech.pcm))
+    recogniser.hear(speech.pcm)
+    assert recogniser.end().text == "what is the weather in london"
+    recogniser.forget("weather")
+
+
 def test_something_else_is_left_to_the_general_model(recogniser: Recogniser) -> None:
     speech = padded(
         spoken("the weather was lovely when we walked along the river", "alloy", rate_hz=16_000)[0]

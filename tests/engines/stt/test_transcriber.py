@@ -177,6 +177,21 @@ async def test_what_takes_too_long_is_not_waited_for(transcriber: PocketsphinxTr
     listener.close()
 
 
+async def test_where_nobody_waits_on_a_line_the_model_is_waited_for(
+    transcriber: PocketsphinxTranscriber,
+) -> None:
+    listener = transcriber.open()
+    listener.settings = replace(listener.settings, model_wait_ms=0)
+    listener.configure(replace(HINTS, keywords=("Timbuktu",), patient=True))
+    wanted = listener.language
+    assert wanted is not None
+    assert wanted.in_the_making
+    known = await listener.model_known(ended())
+    assert known is not None
+    assert known[0] == wanted.name
+    listener.close()
+
+
 async def test_a_model_that_will_never_come_is_not_waited_for(transcriber: PocketsphinxTranscriber) -> None:
     listener = transcriber.open()
     listener.configure(replace(HINTS, instructions="Nobody will ever hear of this."))

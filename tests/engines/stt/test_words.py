@@ -25,6 +25,7 @@ from vivavoce.engines.cascade.stt.spelling import (
     sentences,
     spoken,
 )
+from vivavoce.engines.cascade.stt.whereabouts import NAMES, asks_where
 
 from .sessions import LIBRARY_INSTRUCTIONS, LIBRARY_TOOLS
 
@@ -147,3 +148,31 @@ def test_unknown_words_get_a_pronunciation() -> None:
     assert spell_out("CRM") == "S IY AA R EH M"
     for word in ("q", "xyz", "aeiou", "rhythm", "schtzk"):
         assert sound_out(word), word
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("city", True),
+        ("cityName", True),
+        ("departure_city", True),
+        ("location", True),
+        ("to_country", True),
+        ("capacity", False),
+        ("address", False),
+        ("branch", False),
+        ("placed_at", False),
+    ],
+)
+def test_a_parameter_that_is_a_place(name: str, place: bool) -> None:
+    assert asks_where(name) is place
+
+
+def test_a_tool_that_asks_where_is_about_a_place_unless_it_lists_what_there_is() -> None:
+    def tool(**city: object) -> dict[str, object]:
+        parameters = {"type": "object", "properties": {"city": {"type": "string", **city}}}
+        return {"name": "get_weather", "description": "", "parameters": parameters}
+
+    assert matter_of("", [tool()], []).placed == [("weather",)]
+    assert matter_of("", [tool(enum=["London", "Paris"])], []).placed == []
+    assert len(set(NAMES)) == len(NAMES) > 100

@@ -60,6 +60,7 @@ async def create_chat_completion(body: ChatRequest, request: Request) -> Respons
     whose = owner(request)
     voice = voice_of(body.audio.voice, "audio.voice") if body.speaks and body.audio else None
     prompt = await unless_gone(request, prompt_of(office, body, whose))
+    prompt = await unless_gone(request, office.recordings.understood(whose, prompt, office.stages))
     completion = Completion(office, body, prompt, whose, voice)
     if body.stream:
         events = telling_errors(completion.events())

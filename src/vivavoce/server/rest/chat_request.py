@@ -6,11 +6,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from vivavoce.call.ports import Prompt
+from vivavoce.call.ports import Hints, Prompt
 from vivavoce.server.rest.answers import check_choice, joined_instructions
 from vivavoce.server.rest.errors import ApiError
 from vivavoce.server.rest.office import Office
 from vivavoce.server.rest.parts import Part, content_of
+from vivavoce.server.rest.recordings import hints_of
 
 AudioFormat = Literal["wav", "mp3", "flac", "opus", "aac", "pcm16"]
 MAX_TOKENS = 1_000_000
@@ -125,11 +126,17 @@ class ChatRequest(BaseModel):
 async def prompt_of(office: Office, body: ChatRequest, owner: str) -> Prompt:
     """The prompt for a request. Raises ApiError for what this server cannot do, by name."""
     _refuse(body)
+    tools = tuple(_tool(tool) for tool in body.tools or ())
+    leading = [
+        {"role": "system", "content": message.content}
+        for message in body.messages
+        if message.role in ("system", "developer")
+    ]
+    hints = hints_of(office.stages, leading, tools)
     messages = [
-        await _message(office, message, f"messages[{number}]", owner)
+        await _message(office, message, f"messages[{number}]", owner, hints)
         for number, message in enumerate(body.messages)
     ]
-    tools = tuple(_tool(tool) for tool in body.tools or ())
     choice: Any = body.tool_choice or "auto"
     if isinstance(choice, NamedChoice):
         choice = choice.model_dump()
@@ -170,8 +177,8 @@ def _tool(tool: Tool) -> dict[str, Any]:
     }
 
 
-async def _message(office: Office, message: Message, place: str, owner: str) -> dict[str, Any]:
-    content = await content_of(office, message.content, f"{place}.content")
+async def _message(office: Office, message: Message, place: str, owner: str, hints: Hints) -> dict[str, Any]:
+    content = await content_of(office, message.content, f"{place}.content", hints)
     match message.role:
         case "tool":
             if not message.tool_call_id:

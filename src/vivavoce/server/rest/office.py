@@ -7,6 +7,7 @@ from vivavoce.call.settings import Settings
 from vivavoce.engines.workers import Blueprint, PoolSize, WorkerPool
 from vivavoce.server.rest.errors import ApiError
 from vivavoce.server.rest.kept import AskShelf, Kept, OwnShelf
+from vivavoce.server.rest.recordings import KEPT, Recordings
 from vivavoce.server.rest.seats import Seats
 
 _CODECS = Blueprint("vivavoce.server.rest.codec_worker:start", "codec", noun="decoder")
@@ -22,6 +23,7 @@ class Office:
         self.codecs = WorkerPool(_CODECS, PoolSize(most=2, warm=0), wait_ms=20_000)
         most, most_bytes = settings.rest.kept_responses, settings.rest.kept_bytes
         self.kept = Kept(shelf or OwnShelf(most, most_bytes), most_bytes)
+        self.recordings = Recordings(KEPT if settings.rest.hear_again else 0)
         self._engine = engine
 
     @property

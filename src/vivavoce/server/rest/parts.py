@@ -7,6 +7,7 @@ from typing import Any
 import pybase64
 from pydantic import BaseModel
 
+from vivavoce.call.ports import Hints
 from vivavoce.server.rest.errors import ApiError
 from vivavoce.server.rest.office import Office
 from vivavoce.server.rest.route import MAX_UPLOAD_BYTES
@@ -42,9 +43,11 @@ class Part(BaseModel):
 
 
 async def content_of(
-    office: Office, content: str | list[Part] | None, param: str
+    office: Office, content: str | list[Part] | None, param: str, hints: Hints
 ) -> str | list[dict[str, Any]]:
     """Content as language models take it: a string, or text and pictures; sound has become the words that are said in it.
+
+    hints: what the recogniser may know of the request.
 
     Raises ApiError.
     """
@@ -59,7 +62,7 @@ async def content_of(
         elif part.type in ("image_url", "input_image"):
             pictures.append(_picture(part, place))
         elif part.type == "input_audio":
-            words.append(await _words(office, part, place))
+            words.append(await _words(office, part, place, hints))
         else:
             raise ApiError(
                 f"Invalid value: '{part.type}'. This server takes text, images and audio as content.",
@@ -84,7 +87,7 @@ def _picture(part: Part, place: str) -> dict[str, Any]:
     return {"type": "image_url", "image_url": {"url": url, "detail": detail or "auto"}}
 
 
-async def _words(office: Office, part: Part, place: str) -> str:
+async def _words(office: Office, part: Part, place: str, hints: Hints) -> str:
     if part.input_audio is None:
         raise ApiError(
             f"Missing required parameter: '{place}.input_audio'.",
@@ -100,4 +103,4 @@ async def _words(office: Office, part: Part, place: str) -> str:
     if len(content) > MAX_UPLOAD_BYTES:
         raise ApiError("The audio is too large.", status=413, param=f"{place}.input_audio.data")
     clip = await decode(office.codecs, content, f"{place}.input_audio.data")
-    return await words_in(clip, office.stages)
+    return await words_in(clip, office.stages, hints)

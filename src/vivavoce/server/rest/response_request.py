@@ -6,12 +6,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from vivavoce.call.ports import Prompt
+from vivavoce.call.ports import Hints, Prompt
 from vivavoce.server.rest.answers import check_choice, joined_instructions, new_id
 from vivavoce.server.rest.chat_request import MAX_TOKENS
 from vivavoce.server.rest.errors import ApiError
 from vivavoce.server.rest.office import Office
 from vivavoce.server.rest.parts import Part, content_of
+from vivavoce.server.rest.recordings import hints_of
 
 
 class Item(BaseModel):
@@ -145,8 +146,9 @@ async def prompt_of(office: Office, body: ResponseRequest, items: tuple[dict[str
     if isinstance(choice, NamedFunction):
         choice = {"type": "function", "function": {"name": choice.name}}
     check_choice(choice, tools)
+    hints = hints_of(office.stages, head, tools)
     return Prompt(
-        messages=joined_instructions(head + await _messages(office, items)),
+        messages=joined_instructions(head + await _messages(office, items, hints)),
         tools=tools,
         tool_choice=choice,
         parallel_tool_calls=body.parallel_tool_calls is not False,
@@ -160,7 +162,7 @@ def _tool(tool: FunctionTool) -> dict[str, Any]:
     return {"type": "function", "function": function}
 
 
-async def _messages(office: Office, items: tuple[dict[str, Any], ...]) -> list[dict[str, Any]]:
+async def _messages(office: Office, items: tuple[dict[str, Any], ...], hints: Hints) -> list[dict[str, Any]]:
     """A call stands right before its output, as endpoints demand; outputs in a row share one assistant message."""
     calls = {item["call_id"]: item for item in items if item["type"] == "function_call"}
     answered = {item["call_id"] for item in items if item["type"] == "function_call_output"}
@@ -175,7 +177,7 @@ async def _messages(office: Office, items: tuple[dict[str, Any], ...]) -> list[d
             messages.append(
                 {
                     "role": role,
-                    "content": await content_of(office, _parts(item["content"]), f"{place}.content"),
+                    "content": await content_of(office, _parts(item["content"]), f"{place}.content", hints),
                 }
             )
         elif item["type"] == "function_call_output":
@@ -183,7 +185,7 @@ async def _messages(office: Office, items: tuple[dict[str, Any], ...]) -> list[d
             if call is None:
                 message = f"No tool call found for function call output with call_id {item['call_id']}."
                 raise ApiError(message, param="input")
-            output = await content_of(office, _parts(item["output"]), f"{place}.output")
+            output = await content_of(office, _parts(item["output"]), f"{place}.output", hints)
             _add_call(messages, call, output)
     return messages
 

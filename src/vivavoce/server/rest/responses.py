@@ -64,6 +64,7 @@ async def create_response(body: ResponseRequest, request: Request) -> Response:
     refuse_unserved(body)
     items = await items_of(office, body, whose)
     prompt = await unless_gone(request, prompt_of(office, body, items))
+    prompt = await unless_gone(request, office.recordings.understood(whose, prompt, office.stages))
 
     async def keep(response: dict[str, Any]) -> None:
         if body.store is not False:

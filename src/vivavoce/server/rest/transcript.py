@@ -146,7 +146,7 @@ def check_language(language: str | None, stages: Stages, param: str = "language"
         )
 
 
-async def words_in(clip: Clip, stages: Stages) -> str:
+async def words_in(clip: Clip, stages: Stages, hints: Hints) -> str:
     """All that is said in a clip."""
-    async with aclosing(segments(clip, stages, Hints(keywords=stages.keywords), Chunking())) as heard:
+    async with aclosing(segments(clip, stages, hints, Chunking())) as heard:
         return " ".join([segment.text async for segment in heard])

@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from vivavoce.audio.clip import Clip
 from vivavoce.call.ports import Hints, Stages
 from vivavoce.server.rest import subtitles
+from vivavoce.server.rest.access import owner
 from vivavoce.server.rest.documents import FAILURES, json_and_events
 from vivavoce.server.rest.errors import ApiError
 from vivavoce.server.rest.office import Office
@@ -33,6 +34,8 @@ from vivavoce.server.rest.streaming import (
 from vivavoce.server.rest.transcript import Chunking, Segment, check_language, segments
 
 router = APIRouter(route_class=RestRoute, tags=["audio"])
+EMBEDDED = "pocketsphinx"
+"""The recogniser that gains from hearing something again; with others, who are asked elsewhere, it would cost more than it brings."""
 AUDIO_TOKENS_PER_S = 10
 MOST_KEYWORDS = 100
 
@@ -100,14 +103,19 @@ async def create_transcription(
     for one in (language, *(languages or ())):
         check_language(one, stages)
     chunking = await _chunking(request, chunking_strategy)
-    hints = Hints(prompt or "", (), (*stages.keywords, *(keywords or ())), language or stages.language)
+    hints = Hints(
+        prompt or "", (), (*stages.keywords, *(keywords or ())), language or stages.language, patient=True
+    )
     clip = await _clip(office, request, file)
     wanted = Wanted(clip, model, response_format, temperature, "transcribe", hints, chunking)
     # As with the service, whisper-1 is never streamed.
     if stream and model != "whisper-1":
         events = telling_errors(_events(wanted, stages))
         return Streamed(await unless_gone(request, begin(events)), EVENT_STREAM)
-    return _reply(wanted, await unless_gone(request, _all(wanted, stages)))
+    heard = await unless_gone(request, _all(wanted, stages))
+    if stages.stt.name == EMBEDDED:
+        office.recordings.keep(owner(request), " ".join(segment.text for segment in heard), clip)
+    return _reply(wanted, heard)
 
 
 @router.post(
@@ -127,7 +135,7 @@ async def create_translation(
     office: Office = request.app.state.office
     stages = office.stages
     clip = await _clip(office, request, file)
-    hints = Hints(prompt or "", (), stages.keywords, stages.language)
+    hints = Hints(prompt or "", (), stages.keywords, stages.language, patient=True)
     wanted = Wanted(clip, model, response_format, temperature, "translate", hints, Chunking())
     return _reply(wanted, await unless_gone(request, _all(wanted, stages)))
 

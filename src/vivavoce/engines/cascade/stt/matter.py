@@ -9,6 +9,7 @@ from typing import Any
 
 from vivavoce.engines.cascade.stt.shapes import kinds_of_description, kinds_of_pattern
 from vivavoce.engines.cascade.stt.spelling import codes, identifier_words, sentences, spoken
+from vivavoce.engines.cascade.stt.whereabouts import asks_where
 
 _VERB_WORDS = """
     get find look lookup search list fetch read check create add update set cancel delete remove send book
@@ -40,7 +41,7 @@ class Matter:
     nouns: what things are called, with weights. actions: what tools do. names: companies, people, values of
     an enumeration.
     coded: nouns that have identifiers, with the kinds of these (`shapes`) as far as they are declared.
-    counted: nouns that have numbers. examples: identifiers that stand in the texts.
+    counted: nouns that have numbers. examples: identifiers that stand in the texts. placed: what is asked for about a place.
     """
 
     nouns: dict[Noun, float] = field(default_factory=dict)
@@ -49,6 +50,7 @@ class Matter:
     coded: dict[Noun, list[str]] = field(default_factory=dict)
     counted: list[Noun] = field(default_factory=list)
     examples: list[str] = field(default_factory=list)
+    placed: list[Noun] = field(default_factory=list)
 
     def add_noun(self, words: Sequence[str], weight: float) -> None:
         """Remember what something is called, unless it is small words only."""
@@ -132,6 +134,8 @@ def _take_parameter(matter: Matter, name: str, schema: Mapping[str, Any], noun: 
     kinds = [kind for kind in declared if kind]
     if schema.get("type") in ("integer", "number"):
         matter.counted.append(thing)
+    elif asks_where(name) and not (values or spelled):
+        matter.placed.append(tuple(noun))
     elif spelled or kinds or (schema.get("type") in ("string", None) and _ID_NAME.search(name)):
         matter.coded.setdefault(thing, []).extend(kinds)
     for called in (words, about):

@@ -12,6 +12,7 @@ from vivavoce.engines.cascade.stt import scaffold
 from vivavoce.engines.cascade.stt.matter import Matter
 from vivavoce.engines.cascade.stt.shapes import shapes_of
 from vivavoce.engines.cascade.stt.spelling import sentences
+from vivavoce.engines.cascade.stt.whereabouts import SOMEWHERE
 
 Phrase = tuple[float, tuple[str, ...]]
 """A weight and the tokens of `spelling` and `shapes`."""
@@ -20,7 +21,15 @@ TOTAL = 1000.0
 """The sum of all weights: how much text the phrases count for."""
 
 # What share of it each source gets. Guesses that were then measured (docs/adr/0012-pocketsphinx.md).
-SHARES = {"talk": 0.16, "tools": 0.38, "codes": 0.24, "numbers": 0.04, "names": 0.08, "instructions": 0.10}
+SHARES = {
+    "talk": 0.16,
+    "tools": 0.38,
+    "codes": 0.24,
+    "numbers": 0.04,
+    "places": 0.12,
+    "names": 0.08,
+    "instructions": 0.10,
+}
 
 
 def phrases_of(matter: Matter, instructions: str) -> Iterator[Phrase]:
@@ -34,6 +43,7 @@ def phrases_of(matter: Matter, instructions: str) -> Iterator[Phrase]:
         "tools": [*_about(matter.nouns), *_do(matter.actions)],
         "codes": list(_coded(matter)),
         "numbers": [(1.0, said) for noun in matter.counted for said in _counted(noun)],
+        "places": [(1.0, said) for noun in matter.placed for said in _placed(noun)],
         "names": [(1.0, said) for name in matter.names for said in _filled(scaffold.NAMED, {"{w}": name})],
         "instructions": [(float(len(sentence)), tuple(sentence)) for sentence in sentences(instructions)],
     }
@@ -78,3 +88,8 @@ def _coded(matter: Matter) -> Iterator[Phrase]:
 def _counted(noun: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     for number in scaffold.NUMBERS:
         yield from _filled(scaffold.COUNTED, {"{n}": noun, "{c}": number})
+
+
+def _placed(noun: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    for determiner in scaffold.DETERMINERS:
+        yield from _filled(scaffold.PLACED, {"{n}": noun, "{p}": (SOMEWHERE,), "D": determiner})

@@ -103,6 +103,16 @@ number {c}|it is {c}|it's {c}|{n} number {c}|make it {c}
 """)
 """{c} is a number, {n} what it counts or names: "room"."""
 
+PLACED = _phrases("""
+D {n} in {p}|what is D {n} in {p}|what's D {n} in {p}|how is D {n} in {p}|how's D {n} in {p}|
+what is D {n} like in {p}|what's D {n} like in {p}|tell me D {n} in {p}|can you tell me D {n} in {p}|
+check D {n} in {p}|D {n} in {p} please|D {n} in {p} today|D {n} in {p} tomorrow|D {n} for {p}|
+what is D {n} for {p}|what about D {n} in {p}|how about D {n} in {p}|and D {n} in {p}|
+in {p}|and in {p}|what about {p}|how about {p}|and {p}|{p}|{p} please|i am in {p}|i'm in {p}|
+to {p}|from {p}|from {p} to {p}|i want to go to {p}|i am going to {p}|i'm in {p} now|what is it like in {p}
+""")
+"""{p} is a place, {n} what is asked about it: "weather"."""
+
 NAMED = _phrases("""
 {w}|{w} please|about {w}|for {w}|with {w}|from {w}|to {w}|at {w}|of {w}|in {w}|and {w}|is {w}|it is {w}|
 it's {w}|the {w}|tell me about {w}|what about {w}|what do you know about {w}|look up {w}|find {w}|

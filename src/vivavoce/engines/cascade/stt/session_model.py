@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from vivavoce.engines.cascade.stt.language_model import Background, Members, Smoothing, Trigrams, write_arpa
+from vivavoce.engines.cascade.stt.language_model import Background, Smoothing, Trigrams, write_arpa
 from vivavoce.engines.cascade.stt.matter import Matter, matter_of
 from vivavoce.engines.cascade.stt.phrases import phrases_of
 from vivavoce.engines.cascade.stt.pronunciation import pronounce, spell_out
@@ -25,6 +25,7 @@ from vivavoce.engines.cascade.stt.spelling import (
     TENS_WORDS,
     is_acronym,
 )
+from vivavoce.engines.cascade.stt.whereabouts import NAMES, SOMEWHERE
 
 _CODE_LETTER_BOOST = 5.0
 """How much likelier than an average letter those are that begin the session's own examples of identifiers."""
@@ -78,10 +79,14 @@ def build(topic: Topic, general: GeneralModel, smoothing: Smoothing | None = Non
     matter = matter_of(topic.instructions, topic.tools, topic.keywords)
     counts = Trigrams.of(phrases_of(matter, topic.instructions))
     classes = _members(matter)
+    if matter.placed:
+        # What the session's own texts name keeps its own place in the model.
+        known = counts.words()
+        classes[SOMEWHERE] = _even([name for name in NAMES if name not in known and general.phones(name)])
     own = [word for word in counts.words() if word not in classes and word != "</s>"]
     unigrams = general.unigrams()
     followers = dict(general.followers(own))
-    for place in counts.words().intersection(classes):
+    for place in counts.words().intersection(classes) - {SOMEWHERE}:
         followers[place] = followers.get(DIGIT, {})
     arpa = write_arpa(counts, Background(unigrams, followers), classes, smoothing or Smoothing())
     acronyms = _acronyms(topic)
@@ -96,7 +101,7 @@ def build(topic: Topic, general: GeneralModel, smoothing: Smoothing | None = Non
     return SessionModel(arpa, words)
 
 
-def _members(matter: Matter) -> Members:
+def _members(matter: Matter) -> dict[str, Mapping[str, float]]:
     return {
         DIGIT: _even((*DIGIT_WORDS, "oh")),
         TENS: _even((*TEEN_WORDS, *TENS_WORDS)),

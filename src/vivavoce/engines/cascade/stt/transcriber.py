@@ -172,6 +172,7 @@ class PocketsphinxListener:
         self.mean: str | None = None
         self.language: SessionLanguage | None = None
         self._before: SessionLanguage | None = None
+        self._patient = False
         self._topics = topics
         self._utterances: set[PocketsphinxUtterance] = set()
 
@@ -180,6 +181,7 @@ class PocketsphinxListener:
 
         A session that says nothing about itself is heard with the general model.
         """
+        self._patient = hints.patient
         before, self.language = self.language, None
         if hints.instructions or hints.tools or hints.keywords:
             self.language = self._topics.use(hints)
@@ -212,7 +214,8 @@ class PocketsphinxListener:
                     with contextlib.suppress(RuntimeError):  # the waiting is over already
                         limit.reschedule(loop.time() + self.settings.model_wait_ms / 1000)
 
-                spoken.add_done_callback(hurry)
+                if not self._patient:
+                    spoken.add_done_callback(hurry)
                 # The session may change meanwhile, and then it is the new model that is worth waiting for.
                 while (wanted := self.language) is not None and wanted.in_the_making:
                     assert wanted.building is not None
