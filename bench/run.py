@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import sys
 import time
+import traceback
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -119,12 +121,23 @@ class Measuring:
                 found.append(self._told(row, len(found), len(chosen)))
             if beside is not None:
                 self._conditions.say(f"[{len(chosen)}/{len(chosen)}] churn: waiting for its end")
-                found.append(self._reached(sections.came_and_went(beside.result())))
+                found.append(self._gone(beside))
         return found
 
     def _told(self, row: str, done: int, rows: int) -> Section:
         self._conditions.say(f"[{done + 1}/{rows}] {row}")
-        return self._reached(self._measure(row))
+        try:
+            return self._reached(self._measure(row))
+        except Exception as failed:
+            # It must not take along what the other rows have found in half an hour.
+            self._conditions.say("".join(traceback.format_exception(failed)))
+            return self._reached(_failed(row, failed))
+
+    def _gone(self, beside: churn.Beside) -> Section:
+        try:
+            return self._reached(sections.came_and_went(beside.result()))
+        except RuntimeError as failed:
+            return self._reached(_failed("churn", failed))
 
     def _reached(self, section: Section) -> Section:
         for target in section.targets:
@@ -150,6 +163,11 @@ class Measuring:
             case ["memory"]:
                 return sections.remembered(lengths, conditions)
         return sections.models(lengths, conditions)
+
+
+def _failed(row: str, why: Exception) -> Section:
+    """A row that could not be measured has not reached what it must."""
+    return Section(f"Row {row}", [f"**Not measured: {why}**"], [Target(f"row {row}", math.nan, 0, "")])
 
 
 def written(found: list[Section], conditions: Conditions, seconds: float, busiest: float) -> str:

@@ -12,7 +12,6 @@ from bench.figures import shown, table
 from bench.place import cores, on_core, served
 from bench.sound import room, voice
 from bench.trial import Conditions, Spell, Trial, attempt, capacity
-from vivavoce.protocol.errors import EngineError
 
 P99_MS = 50.0
 """Added latency at which the largest number of sessions is looked for."""
@@ -304,12 +303,8 @@ def models(lengths: Lengths, conditions: Conditions) -> Section:
     """The embedded models, one caller."""
     conditions.say("embedded models")
     section = Section("Embedded models, one caller")
-    try:
-        settings = embedded.SETTINGS if lengths.whole else embedded.SETTINGS[:2]
-        outcomes = embedded.measure(settings, lengths.embedded, conditions)
-    except (EngineError, RuntimeError) as missing:
-        section.text = [f"Not measured: {missing}"]
-        return section
+    settings = embedded.SETTINGS if lengths.whole else embedded.SETTINGS[:2]
+    outcomes = embedded.measure(settings, lengths.embedded, conditions)
     rows = [_outcome(outcome) for outcome in outcomes]
     head = (
         "silence window", "speculation", "first audio p50 ms", "max ms", "turns", "answered as prepared", "discarded",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from bench.caller import Pattern, Turn
@@ -13,9 +15,15 @@ from bench.crowd import Crowd
 from bench.load import Load, Report, run
 from bench.memory import measure_long
 from bench.place import Meter, Server, served
+from bench.run import Measuring
 from bench.scale import Shared, most
+from bench.sections import QUICK, Section, Target
 from bench.sound import voice
+from bench.trial import Conditions
 from bench.wire import WireError
+
+from bench import operation, sections
+from tests.server.processes import serving
 
 SHORT = Pattern((voice(200),), silence_ms=200, pause_ms=100, patience_ms=3000)
 
@@ -123,3 +131,31 @@ def test_a_refused_handshake_says_why() -> None:
         with pytest.raises(WireError, match="401"):
             run(Load(f"ws://127.0.0.1:{listening.getsockname()[1]}/v1/realtime", 1, 1, SHORT))
         refusing.join()
+
+
+async def test_a_server_with_tls_is_measured_by_its_wss_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(tmp_path, "--tls", "self-signed") as running:
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "data/tls/cert.pem"))
+        url = running.url.replace("https", "wss", 1) + "/v1/realtime?model=m"
+        report = await asyncio.to_thread(run, Load(url, 2, 0.8, SHORT, stagger_s=0.2))
+    assert not report.problems
+    assert not report.unanswered
+    assert len(report.turns) >= 2
+
+
+def test_a_row_that_fails_does_not_take_the_others_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> Section:
+        raise OSError("no session: timed out")
+
+    def fine(*_: object) -> Section:
+        return Section("Fine", [], [Target("a figure", 1, 2, "ms")])
+
+    monkeypatch.setattr(operation, "overload", broken)
+    monkeypatch.setattr(sections, "remembered", fine)
+    said: list[str] = []
+    found = Measuring(Conditions(1, False, said.append), QUICK).all(["overload", "memory"])
+    assert [[target.met for target in section.targets] for section in found] == [[False], [True]]
+    assert "  NOT MET: row overload: - (<= 0)" in said
+    assert "  met: a figure: 1 ms (<= 2 ms)" in said
