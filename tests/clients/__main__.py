@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.clients import page, record
-from tests.clients.catalogue import CLIENTS, ENGINES, Client
-from tests.clients.matrix import Outcome, Stand, elsewhere, run_case, standing
+from tests.clients.catalogue import CLIENTS, ENGINES, REST_CASES, Client
+from tests.clients.matrix import Outcome, Stand, elsewhere, relayed, run_case, standing
 
 
 def main() -> int:
@@ -38,6 +38,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--case", action="append", help="only this case (may be repeated)")
     parser.add_argument("--engine", action="append", choices=ENGINES, help="only this engine")
     parser.add_argument("--reduced", action="store_true", help="a case or two of each client, for CI")
+    parser.add_argument(
+        "--relayed", action="store_true", help="through a relay to the engine; what needs REST is left out"
+    )
     parser.add_argument("--json", type=Path, help="put the outcomes into this file")
     parser.add_argument(
         "--record", action="store_true", help="keep the outcomes and write docs/compatibility.md anew"
@@ -48,8 +51,8 @@ def arguments() -> argparse.Namespace:
         help="another server, e.g. https://api.openai.com/v1; its key is taken from OPENAI_API_KEY",
     )
     given = parser.parse_args()
-    if given.against and given.record:
-        parser.error("what another server does is not on record")
+    if (given.against or given.relayed) and given.record:
+        parser.error("what another server does, or two together, is not on record")
     return given
 
 
@@ -73,7 +76,8 @@ def run_engine(
     for tls in sorted({client.tls for client in clients}):
         some = [client for client in clients if client.tls is tls and wanted_cases(client, given, engine)]
         if some:
-            with standing(engine, folder / ("tls" if tls else "plain"), tls=tls) as stand:
+            stood = relayed if given.relayed else standing
+            with stood(engine, folder / ("tls" if tls else "plain"), tls=tls) as stand:
                 for client in some:
                     yield from run_client(client, given, stand)
 
@@ -81,6 +85,8 @@ def run_engine(
 def wanted_cases(client: Client, given: argparse.Namespace, engine: str) -> list[str]:
     """What to run of a client."""
     cases = client.reduced(engine) if given.reduced else client.cases
+    if given.relayed:
+        cases = tuple(case for case in cases if case not in REST_CASES)
     return [case for case in cases if not given.case or case in given.case]
 
 

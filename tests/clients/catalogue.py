@@ -14,6 +14,8 @@ from tests.docs.programs import CLIENTS_PYTHON, NODE_MODULES
 
 PROGRAMS = Path(__file__).parent / "programs"
 ENGINES = ("scripted", "cascade")
+REST_CASES = frozenset({"rest", "pipeline", "pipeline_streamed"})
+"""What needs speech or text over REST, which a relay does not have."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,19 @@ def standing(engine: str, folder: Path, *, tls: bool = False) -> Iterator[Stand]
 
 
 @contextlib.contextmanager
+def relayed(engine: str, folder: Path, *, tls: bool = False) -> Iterator[Stand]:
+    """The same behind a server that relays to it: clients talk through two hops."""
+    command = [sys.executable, "-m", "vivavoce", "serve", "--engine", "relay"]
+    if tls:
+        command += ["--tls", "self-signed"]
+    with standing(engine, folder / "behind") as behind:
+        settings = {"VIVAVOCE_SERVER__LOG_LEVEL": "debug", "VIVAVOCE_UPSTREAM_URL": behind.url}
+        _write_question(folder)
+        with serving(command, folder, settings, "/readyz") as server:
+            yield Stand(f"{server.scheme}://{server.address}/v1", "local", folder, engine, server)
+
+
+@contextlib.contextmanager
 def elsewhere(url: str, folder: Path) -> Iterator[Stand]:
     """Another server at its base URL; it is taken to answer as freely as a model does."""
     _write_question(folder)

@@ -216,6 +216,21 @@ async def test_a_language_model_that_answers(tmp_path: Path) -> None:
             assert "sk-canary" not in str(refused)
 
 
+async def test_the_upstream_of_a_relay(tmp_path: Path) -> None:
+    assert list(checks.upstream(settings(tmp_path))) == []
+    async with server(tmp_path, auth__keys="vv_one") as url:
+
+        async def ask(**flags: object) -> checks.Finding:
+            given = settings(tmp_path, engine__kind="relay", upstream__url=url, **flags)
+            return await asyncio.to_thread(found, given, checks.upstream)
+
+        assert (await ask(upstream__key="vv_one")).state == "ok"
+        refused = await ask(upstream__key="sk-canary")
+        assert (refused.state, refused.fix) == ("failed", "VIVAVOCE_UPSTREAM_KEY=<its key>")
+        assert "sk-canary" not in str(refused)
+        assert (await ask(upstream__key="vv_one", upstream__model="llama")).state == "warning"
+
+
 def test_a_check_that_breaks_hides_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(_: Settings) -> Iterator[checks.Finding]:
         raise RuntimeError("as told")

@@ -319,6 +319,21 @@ def endpoints(settings: Settings) -> Iterator[Finding]:
                 yield _ask(asked)
 
 
+def upstream(settings: Settings) -> Iterator[Finding]:
+    """The Realtime API behind a relay: whether it answers, takes the key and has the model."""
+    if settings.engine.kind != "relay":
+        return
+    from vivavoce.engines.relay.address import Address
+    from vivavoce.server.auth import is_loopback
+
+    given = settings.upstream
+    url = Address(given.url).of("realtime", "").partition("?")[0]
+    if given.key and url.startswith("ws:") and not is_loopback(urlsplit(url).hostname or ""):
+        said = "the key and every voice go there in the clear"
+        yield Finding("upstream", "warning", said, "VIVAVOCE_UPSTREAM_URL=wss://...")
+    yield _ask(_Asked("upstream", "upstream.", url, given.model or "gpt-realtime-2", given.key))
+
+
 @dataclass(frozen=True, slots=True)
 class _Asked:
     """An endpoint. `prefix`: of its settings, such as `llm.` or `tts.second_`."""
@@ -361,9 +376,8 @@ def _ask(asked: _Asked) -> Finding:
         return Finding(noun, "failed", said, f"start it, or correct {asked.variable}URL")
     if answer.status_code in (401, 403):
         said = f"{url} refuses the key ({answer.status_code})" if asked.key else f"{url} asks for a key"
-        return Finding(
-            noun, "failed", said, f"{asked.variable}KEY=<its key>; OPENAI_API_KEY is never read for it"
-        )
+        never = "" if noun == "upstream" else "; OPENAI_API_KEY is never read for it"
+        return Finding(noun, "failed", said, f"{asked.variable}KEY=<its key>{never}")
     if answer.status_code != 200:
         said = f"{url} answers, but lists no models ({answer.status_code})"
         return Finding(noun, "warning", said, "a typed turn will tell: vivavoce talk --text")
@@ -421,5 +435,6 @@ CHECKS: tuple[Check, ...] = (
     speech_to_text,
     text_to_speech,
     endpoints,
+    upstream,
     sound_devices,
 )

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import websockets
 
-from tests.engines.relay.rig import two_hops
+from tests.engines.relay.rig import relay, two_hops
+from tests.proofs import FULL
 from tests.server.rig import ANSWER, Talk, openai_client, raw_client, socket_url
 
 # The unmodified openai-python client: what it finds at a server, it finds at one behind another.
@@ -23,6 +24,8 @@ from tests.server.test_openai_client import (  # noqa: F401
     test_cancel_and_truncate,
     test_one_response_create_per_tool_does_not_fall_silent,
 )
+from vivavoce.call.settings import load_settings
+from vivavoce.server.embedded import running_server
 
 
 @pytest.fixture
@@ -125,3 +128,20 @@ async def test_seats_of_this_server_stand_in_front(tmp_path: Path) -> None:
             async with websockets.connect(socket_url(url)):
                 pass
         assert refused.value.response.status_code == 503
+
+
+@pytest.mark.skipif(not FULL, reason="starts a whole cascade; VIVAVOCE_PROOFS=full")
+async def test_the_cascade_behind_a_relay(tmp_path: Path) -> None:
+    cascade = {"engine.kind": "cascade", "data_dir": str(tmp_path), "stt.workers": 1, "tts.workers": 1}
+    cascade |= {"vad.kind": "energy"}
+    async with (
+        running_server(load_settings(cascade, environ={})) as far,
+        relay(far, tmp_path) as url,
+        openai_client(url) as talk,
+    ):
+        await talk.until("session.created")
+        await talk.say("Hello, who are you?")
+        done = (await talk.until("response.done"))["response"]
+        assert (done["status"], done["output"][0]["status"]) == ("completed", "completed")
+        assert len(talk.of_type("response.output_audio.delta")) > 5
+        assert done["usage"]["output_token_details"]["audio_tokens"] > 5
