@@ -71,7 +71,7 @@ export async function main(cases) {
     console.error(`usage: ${process.argv[1]} ${Object.keys(cases).join("|")}`);
     process.exit(2);
   }
-  const late = setTimeout(() => check(false, "done in time"), 40_000);
+  const late = setTimeout(() => check(false, "done in time"), 60_000);
   await cases[name]();
   clearTimeout(late);
   process.exit(0);

@@ -17,7 +17,7 @@ from typing import Any
 RATE_HZ = 24_000
 CHUNK_BYTES = RATE_HZ // 50 * 2
 """20 ms, two bytes a sample."""
-CASE_S = 40.0
+CASE_S = 60.0
 
 ORDER = "Where is order A1001?"
 SHIPPED = "Order A1001 has shipped and arrives on Tuesday."
