@@ -171,8 +171,8 @@ class WorkerPool:
         )
 
     def _one_is_coming(self) -> bool:
-        """A process is starting, and the last one that tried did not fail."""
-        starting = any(worker.state is WorkerState.STARTING and worker.pid for worker in self._workers)
+        """A process is being spawned or is starting, and the last one that tried did not fail."""
+        starting = any(worker.state is WorkerState.STARTING for worker in self._workers)
         return starting and not self._last_failure
 
     def _failure(self, message: str) -> EngineError:
