@@ -172,6 +172,7 @@ async def test_a_call_is_reached_from_every_process(tmp_path: Path) -> None:
 async def test_what_one_process_keeps_and_counts_the_others_know(tmp_path: Path) -> None:
     async with (
         serving(tmp_path, "--workers", "2", VIVAVOCE_LIMITS__REQUESTS_PER_MINUTE="2") as running,
+        sessions(running, 2) as (one, other),  # One in each process.
         httpx.AsyncClient(base_url=running.url, headers={"Connection": "close"}) as http,
     ):
         # Longer than what a socket takes at once.
@@ -185,10 +186,9 @@ async def test_what_one_process_keeps_and_counts_the_others_know(tmp_path: Path)
             assert (answer.status_code, answer.json()["previous_response_id"]) == (200, first["id"])
         assert (await http.delete(path)).json()["deleted"]
         assert [(await http.get(path)).status_code for _ in range(2)] == [404] * 2
-        async with sessions(running, 2) as (one, other):
-            assert [await answered(one), await answered(one)] == [True, True]
-            # The word may be on its way yet when the other session asks; with limits of its own it would be answered twice.
-            assert False in [await answered(other), await answered(other)]
+        assert [await answered(one), await answered(one)] == [True, True]
+        # The word may be on its way yet when the other session asks; with limits of its own it would be answered twice.
+        assert False in [await answered(other), await answered(other)]
 
 
 # --- calls that another process has -------------------------------------------------------------------------------------

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 import sys
 import zipfile
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 
 from build_wheel import ROOT, build
 from tests.proofs import Proof
-from tests.server.processes import get, serving
+from tests.server.processes import environment, get, serving
 from tests.server.rig import raw_client
 
 
@@ -52,8 +51,8 @@ async def test_it_is_installed_with_pip_and_gives_the_demo(
         pytest.skip("only with make prove")
     wheel = build(tmp_path / "dist")
     monkeypatch.delenv("VIVAVOCE_MODELS_DIR", raising=False)  # They come from the wheel.
-    environment = tmp_path / "empty"
-    environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    empty = tmp_path / "empty"
+    environ = {name: value for name, value in environment().items() if name != "PYTHONPATH"}
 
     async def run(*command: str | Path) -> str:
         process = await asyncio.create_subprocess_exec(
@@ -67,12 +66,12 @@ async def test_it_is_installed_with_pip_and_gives_the_demo(
         assert process.returncode == 0, told
         return told
 
-    await run(sys.executable, "-m", "venv", environment)
-    await run(environment / "bin/python", "-m", "pip", "install", "--quiet", wheel)
-    told = await run(environment / "bin/vivavoce", "demo", "--fast", "--out", tmp_path / "out")
+    await run(sys.executable, "-m", "venv", empty)
+    await run(empty / "bin/python", "-m", "pip", "install", "--quiet", wheel)
+    told = await run(empty / "bin/vivavoce", "demo", "--fast", "--out", tmp_path / "out")
     assert "answered 7 of 7" in told
     assert (tmp_path / "out/call.html").is_file()
-    await serves(tmp_path, str(environment / "bin/python"))
+    await serves(tmp_path, str(empty / "bin/python"))
     proof.result(
         "pip install into an empty environment; demo --fast answered 7 of 7; serve answered a client"
     )
