@@ -79,6 +79,7 @@ async def test_whatever_fails_whenever(upstream: Hostile, front: str, fault: Fau
             if event["type"] == "conversation.item.create"
         ]
         assert texts[0] == "hello", (phase, texts)
+        assert all(event["item"].get("id", "?") for event in made if "item" in event), made
         updates = [event["session"] for event in made if event["type"] == "session.update"]
         assert updates[-1]["instructions"] == "Be brief.", (phase, updates)
     await gone(upstream, tasks)

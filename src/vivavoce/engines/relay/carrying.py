@@ -25,12 +25,28 @@ def carried(conversation: Conversation) -> list[Item]:
     return [made for item in conversation.items() if (made := _carry(conversation, item)) is not None]
 
 
+def as_created(item: dict[str, Any]) -> dict[str, Any]:
+    """An item as `conversation.item.create` has it: what nobody has said yet is left out, not said to be empty."""
+    made = {
+        name: one for name, one in item.items() if one is not None and (one or name not in ("id", "call_id"))
+    }
+    if "content" in made:
+        made["content"] = [
+            {name: one for name, one in part.items() if one is not None} for part in made["content"]
+        ]
+    return made
+
+
 def _carry(conversation: Conversation, item: Item) -> Item | None:
     match item:
         case MessageItem():
             heard = conversation.understood.get(item.id)
             content = [part for one in item.content if (part := _part(one, heard)) is not None]
-            return msgspec.structs.replace(item, content=content, status="completed") if content else None
+            return (
+                msgspec.structs.replace(item, content=content, status="completed", phase=msgspec.UNSET)
+                if content
+                else None
+            )
         case FunctionCallItem():
             # A call that was cut off is none; its arguments are half a sentence.
             return msgspec.structs.replace(item) if item.status != "incomplete" else None

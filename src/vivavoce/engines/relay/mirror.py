@@ -19,7 +19,7 @@ from vivavoce.call.machines import AnySession
 from vivavoce.call.ports import Machine
 from vivavoce.engines.relay import failures
 from vivavoce.engines.relay.asked import Ask, Change
-from vivavoce.engines.relay.carrying import carried
+from vivavoce.engines.relay.carrying import as_created, carried
 from vivavoce.engines.relay.following import Following
 from vivavoce.engines.relay.front_tools import FrontTools
 from vivavoce.engines.relay.known import Known
@@ -276,7 +276,7 @@ class Mirror:
         self.input.offset_ms = self.input.position // TICKS_PER_MS
         for item in carried(self.known.conversation):
             self.up.carried.add(item.id)
-            self.up.ask("conversation.item.create", now_ms, item=to_plain(item))
+            self.up.ask("conversation.item.create", now_ms, item=as_created(to_plain(item)))
         asks, self.up.repeat = self.up.repeat, []
         for ask in asks:
             if ask.event is not None and ask.source is not None:
@@ -338,6 +338,8 @@ class Mirror:
         plain = to_plain(event)
         kind = plain.pop("type")
         del plain["event_id"]
+        if "item" in plain:
+            plain["item"] = as_created(plain["item"])
         self.up.ask(kind, now_ms, source=source, event=event, **plain)
 
     def _create_response(self, event: ce.ResponseCreate, source: str, now_ms: int) -> None:
