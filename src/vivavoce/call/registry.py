@@ -19,6 +19,7 @@ from vivavoce.call.ports import Engine
 from vivavoce.call.prompts import PromptFolder
 from vivavoce.call.rates import Rates
 from vivavoce.call.settings import Settings
+from vivavoce.call.spending import Spending
 from vivavoce.call.tool_servers import Fronted, NoServers, ToolServers
 from vivavoce.call.wire_log import wire_log
 from vivavoce.protocol.ids import IdSource
@@ -122,6 +123,7 @@ class Calls:
         self.admission = admission or OwnSeats(Seats(limits.max_sessions, limits.max_sessions_per_key))
         self._live: dict[str, Call] = {}
         self._hints: dict[str, tuple[Owner, Hints]] = {}
+        self._spending: dict[str, Spending] = {}
         self._prompts = PromptFolder(settings.data_path / "prompts")
         self._rates = rates or Rates(limits.requests_per_minute, limits.tokens_per_minute)
 
@@ -175,6 +177,9 @@ class Calls:
             hints = Hints(call_id)
             observers.append(hints)
             self._hints[call_id] = owner, hints
+            spending = Spending(call_id, self.settings.prices, together(observers))
+            observers.append(spending)
+            self._spending[call_id] = spending
         call = Call(
             call_id,
             machine,
@@ -201,6 +206,9 @@ class Calls:
         self._live.pop(call.id, None)
         if call.id in self._hints:
             self._hints[call.id][1].over(int(asyncio.get_running_loop().time() * 1000))
+        spending = self._spending.pop(call.id, None)
+        if spending is not None:
+            spending.over(int(asyncio.get_running_loop().time() * 1000))
         for old in [known for known in self._hints if known not in self._live][:-HINTS_KEPT]:
             del self._hints[old]
         self.admission.leave(call.id)

@@ -20,6 +20,7 @@ from vivavoce.call.relay_settings import RelaySettings, UpstreamSettings, resolv
 from vivavoce.call.stage_settings import (
     LlmSettings,
     Milliseconds,
+    PriceSettings,
     PromptSettings,
     SttSettings,
     TtsSettings,
@@ -147,6 +148,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     llm: LlmSettings = LlmSettings()
     tts: TtsSettings = TtsSettings()
     prompt: PromptSettings = PromptSettings()
+    prices: PriceSettings = PriceSettings()
     rest: RestSettings = RestSettings()
     scripted: ScriptedEngineSettings = ScriptedEngineSettings()
     mcp: McpSettings = McpSettings()

@@ -93,3 +93,20 @@ class PromptSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     rules: tuple[str, ...] = ("speech", "preamble", "silence", "entities", "language")
     texts: dict[str, str] = {}
+
+
+class Price(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a model costs: per million tokens in, cached and out; per minute of sound; per million characters."""
+
+    input: Annotated[float, Meta(ge=0)] = 0.0
+    cached: Annotated[float, Meta(ge=0)] | None = None
+    output: Annotated[float, Meta(ge=0)] = 0.0
+    minute: Annotated[float, Meta(ge=0)] = 0.0
+    characters: Annotated[float, Meta(ge=0)] = 0.0
+
+
+class PriceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Prices by the model's name, all in one currency. None by default: then no costs are told."""
+
+    currency: str = "USD"
+    models: dict[str, Price] = {}

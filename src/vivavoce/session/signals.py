@@ -108,6 +108,29 @@ class TokenUsage(msgspec.Struct, frozen=True, gc=False):
     output_text: int
 
 
+StageName = Literal["stt", "llm", "tts"]
+
+
+class StageUsed(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """What a stage did for an item (`stt`) or a generation, and what that took: for whoever counts and pays. The session goes by none of it.
+
+    name: what really did it, a second choice where the first had failed. first_ms: until something came out; took_ms: until the end. sound_ms:
+    of what was heard or spoken. characters: of what was to be spoken.
+    """
+
+    of: str
+    stage: StageName
+    name: str
+    outcome: Literal["done", "cancelled", "failed"]
+    first_ms: int | None
+    took_ms: int
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    sound_ms: int = 0
+    characters: int = 0
+
+
 class ResponseFinished(msgspec.Struct, frozen=True, gc=False):
     """The engine has said all it has to say for this generation (its clauses may still be being spoken)."""
 
@@ -139,6 +162,7 @@ Signal = (
     | ClauseSpoken
     | ResponseFinished
     | EngineFailed
+    | StageUsed
     | McpSignal
     | UpstreamSignal
 )

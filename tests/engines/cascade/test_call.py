@@ -48,6 +48,7 @@ from vivavoce.session.signals import (
     Prepared,
     ResponseFinished,
     Signal,
+    StageUsed,
     TextDelta,
     TokenUsage,
     ToolCall,
@@ -200,7 +201,15 @@ class Bench:
     def __post_init__(self) -> None:
         vad, stt = FakeVadModel(self.speech), FakeTranscriber(self.listener)
         self.stages = Stages(vad, stt, self.model, self.voice, end_of_turn=self.end_of_turn)
-        self.call = CascadeCall(self.stages, self.said.append)
+        self.used: list[StageUsed] = []
+        self.call = CascadeCall(self.stages, self.take)
+
+    def take(self, signal: Signal) -> None:
+        """What the session goes by apart from what is only counted."""
+        if isinstance(signal, StageUsed):
+            self.used.append(signal)
+        else:
+            self.said.append(signal)
 
     async def settle(self) -> None:
         """Until nothing is left to do, a thread's work included."""
@@ -400,10 +409,39 @@ async def test_the_model_is_told_more_than_the_instructions_where_it_will_be_hea
         stages = replace(
             bench.stages, instruct=lambda text, tools: f"[{text}] {'tools' if tools else 'no tools'}"
         )
-        call = CascadeCall(stages, bench.said.append)
+        call = CascadeCall(stages, bench.take)
         call.perform(Generate("gen_1", "resp_1", replace(request(typed("hello")), speaks=speaks)))
         await bench.settle()
         assert list(bench.model.prompts[0].messages[:-1]) == told
+
+
+async def test_what_each_stage_did_is_told_however_it_ends() -> None:
+    never = asyncio.Event()
+    bench = Bench(model=FakeModel([ModelText("Four."), ModelUsage(9, 2, 4), ModelStop("stop")]))
+    bench.call.perform(Transcribe("item_1", (Frame(0, SOUND), Frame(0, SOUND))))
+    bench.call.perform(Generate("gen_1", "resp_1", request(spoken("item_1"))))
+    await bench.settle()
+    bench.call.perform(Speak("gen_1", 0, "Four.", "marin", 1.0, 24_000))
+    await bench.settle()
+    bench.voice.fails = True
+    bench.call.perform(Speak("gen_1", 1, "Five.", "marin", 1.0, 24_000))
+    bench.model.chunks = [ModelText("Once"), never]
+    bench.call.perform(Generate("gen_2", "resp_2", request(typed("a story"))))
+    await bench.settle()
+    bench.call.perform(Cancel("gen_2"))
+    await bench.settle()
+    told = [
+        (one.of, one.stage, one.outcome, one.input_tokens, one.cached_tokens, one.characters, one.sound_ms)
+        for one in bench.used
+    ]
+    assert told == [
+        ("item_1", "stt", "done", 0, 0, 0, 40),
+        ("gen_1", "llm", "done", 9, 4, 0, 0),
+        ("gen_1", "tts", "done", 0, 0, 5, 20),
+        ("gen_1", "tts", "failed", 0, 0, 5, 0),
+        ("gen_2", "llm", "cancelled", 0, 0, 0, 0),
+    ]
+    assert [one.first_ms is None for one in bench.used] == [True, False, False, True, False]
 
 
 async def test_a_model_that_wants_silence_gets_it() -> None:

@@ -11,13 +11,14 @@ import json
 import logging
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
 from msgspec import UNSET
 
-from vivavoce.audio.clip import Clip, Frame, ms_to_ticks
+from vivavoce.audio.clip import TICKS_PER_MS, Frame, ms_to_ticks
 from vivavoce.audio.frames import split
 from vivavoce.call.ports import (
     Hints,
@@ -36,6 +37,7 @@ from vivavoce.call.ports import (
 )
 from vivavoce.engines.cascade.brain.quiet import command
 from vivavoce.engines.cascade.messages import SILENT_CALLER, function_tools, newest_words, prompt_of
+from vivavoce.engines.cascade.meter import metered
 from vivavoce.engines.cascade.speakable import Speakable
 from vivavoce.protocol.errors import EngineError
 from vivavoce.protocol.items import InputAudio, MessageItem
@@ -197,7 +199,7 @@ class CascadeCall:
     def _transcribe(self, item_id: str, audio: tuple[Frame, ...]) -> None:
         if self._open is not None and self._open[0] == item_id:
             utterance, self._open = self._open[1], None
-            reading = self._finish(item_id, utterance)
+            reading = self._finish(item_id, utterance, audio)
         else:
             reading = self._read(item_id, audio)
         task = asyncio.create_task(reading)
@@ -216,11 +218,13 @@ class CascadeCall:
         utterance = self._listener.begin(lambda text: None)
         for frame in audio:
             utterance.feed(frame.clip)
-        return await self._finish(item_id, utterance)
+        return await self._finish(item_id, utterance, audio)
 
-    async def _finish(self, item_id: str, utterance: Utterance) -> str:
+    async def _finish(self, item_id: str, utterance: Utterance, audio: tuple[Frame, ...]) -> str:
         try:
-            text = await utterance.finish()
+            with metered(self._emit, item_id, "stt", self._stages.stt.name) as meter:
+                meter.sound_ms = sum(frame.clip.ticks for frame in audio) // TICKS_PER_MS
+                text = await utterance.finish()
         except EngineError as error:
             self._emit(TranscriptFailed(item_id, f"{error.stage}_failed", error.message))
             raise
@@ -260,11 +264,13 @@ class CascadeCall:
             return
         answer = _Answer(generation, self._emit, speaks=request.speaks)
         chunks = self._stages.llm.stream(prompt_of(request, heard, self._stages.instruct))
-        try:
-            async for chunk in chunks:
-                answer.take(chunk)
-        finally:
-            await chunks.aclose()
+        with metered(self._emit, generation, "llm", self._stages.llm.name) as meter:
+            async with aclosing(chunks):
+                async for chunk in chunks:
+                    meter.gave()
+                    if isinstance(chunk, ModelUsage):
+                        meter.usage = chunk
+                    answer.take(chunk)
         answer.finish()
 
     async def _resolve(self, request: Request, heard: dict[str, str]) -> dict[str, str]:
@@ -289,13 +295,15 @@ class CascadeCall:
 
     async def _speak(self, speak: Speak) -> None:
         speech = Speech(speak.text, speak.voice, speak.speed, speak.rate_hz, self._hints.language)
-        pieces = self._stages.tts.speak(speech)
-        try:
-            async for piece in pieces:
-                clip: Clip = piece.clip
-                self._emit(AudioOut(speak.generation, speak.clause, clip, piece.marks))
-        finally:
-            await pieces.aclose()
+        pieces, ticks = self._stages.tts.speak(speech), 0
+        with metered(self._emit, speak.generation, "tts", self._stages.tts.name) as meter:
+            meter.characters = len(speak.text)
+            async with aclosing(pieces):
+                async for piece in pieces:
+                    meter.gave()
+                    ticks += piece.clip.ticks
+                    meter.sound_ms = ticks // TICKS_PER_MS
+                    self._emit(AudioOut(speak.generation, speak.clause, piece.clip, piece.marks))
         self._emit(ClauseSpoken(speak.generation, speak.clause))
 
     # --- work -----------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from contextvars import ContextVar
 from typing import TypeVar
 
 from vivavoce.protocol.errors import EngineError
@@ -14,6 +15,9 @@ log = logging.getLogger("vivavoce.cascade")
 
 RETRY_S = 30.0
 """So long a stage that failed is left alone, before somebody's turn tries it again."""
+
+ANSWERED_BY: ContextVar[str] = ContextVar("answered_by", default="")
+"""What a task's second choice is called, once it was asked: whoever counts what a stage used would count it for the first otherwise."""
 
 Given = TypeVar("Given")
 
@@ -62,6 +66,7 @@ class Preference:
                 self.failed(error)
                 if begun:
                     raise
+        ANSWERED_BY.set(self.second)
         async with aclosing(second()) as given:
             async for one in given:
                 yield one

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 RATE_HZ = 16_000
 SHORTEST_MS = 100
 """Endpoints refuse less; nobody says a word in it."""
-LONGEST_PROMPT = 2000
+LONGEST_PROMPT = 8000
 _OPTIONAL = ("stream", "keywords", "prompt")
 """Fields that some servers refuse. The transcript is nearly the same without them."""
 
@@ -181,11 +181,22 @@ def told_of(hints: Hints, wanted: Told) -> str:
         return ""
     told = []
     if wanted == "session":
-        functions = (f"{tool.get('name', '')}: {tool.get('description', '')}" for tool in hints.tools)
-        told = [hints.instructions, *functions]
+        told = [hints.instructions, *map(_described, hints.tools)]
     if hints.keywords:
         told.append(", ".join(dict.fromkeys(hints.keywords)) + ".")
     return "\n".join(part for part in told if part.strip())[:LONGEST_PROMPT]
+
+
+def _described(tool: dict[str, Any]) -> str:
+    """A tool in words: what it does, and what it wants to know."""
+    lines = [f"{tool.get('name', '')}: {tool.get('description', '')}"]
+    parameters = tool.get("parameters")
+    properties = parameters.get("properties") if isinstance(parameters, dict) else None
+    for name, schema in properties.items() if isinstance(properties, dict) else ():
+        if isinstance(schema, dict):
+            values = ", ".join(str(value) for value in (*schema.get("enum", ()), *schema.get("examples", ())))
+            lines.append(f"{name}: {schema.get('description', '')} {values}".rstrip())
+    return "\n".join(lines)
 
 
 class RemoteListener:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from vivavoce.audio.clip import Clip
 from vivavoce.call.ports import Hints, Listener, Transcriber, Utterance, Warm
-from vivavoce.engines.cascade.second_choice import Preference
+from vivavoce.engines.cascade.second_choice import ANSWERED_BY, Preference
 from vivavoce.protocol.errors import EngineError
 
 
@@ -87,6 +87,8 @@ class SecondUtterance:
 
     async def finish(self) -> str:
         """See `call.ports.Utterance`."""
+        if not self._first_hears:
+            ANSWERED_BY.set(self._listener.preference.second)
         try:
             text = await self._utterance.finish()
         except EngineError as error:
@@ -99,6 +101,7 @@ class SecondUtterance:
             return text
         self._utterance.cancel()
         self._first_hears = False
+        ANSWERED_BY.set(self._listener.preference.second)
         self._utterance = self._listener.second.begin(self._on_partial)
         for clip in self._heard:
             self._utterance.feed(clip)

@@ -1,0 +1,154 @@
+"""What every turn took and cost, stage by stage: one line in the log, one `TurnReport` on the observer hook (docs/adr/0038).
+
+An observer like any other. It adds up what engines say of their stages (`StageUsed`) and tells it once the response is over. An engine that
+has no stages says nothing, and then nothing is told.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+
+from msgspec import UNSET
+
+from vivavoce.call.driver import Observer
+from vivavoce.call.stage_settings import Price, PriceSettings
+from vivavoce.protocol.responses import ResponseObject
+from vivavoce.protocol.server_events import ResponseDone
+from vivavoce.session.effects import Generate, Send
+from vivavoce.session.signals import StageUsed
+
+log = logging.getLogger("vivavoce.turns")
+
+LATE_MS = 100
+"""So long after a response that was cut off its stages may still say what they had used."""
+_MILLION = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class StageCost:
+    """What a stage used, and what that costs; None where the model has no price."""
+
+    used: StageUsed
+    cost: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class TurnReport:
+    """One response and the turn it answered, with answers that were prepared for it and thrown away.
+
+    clock_ms: when each stage was reached, as in `response.done`. cost: of all stages that have a price; None where none has.
+    """
+
+    call_id: str
+    response_id: str
+    status: str
+    clock_ms: dict[str, int]
+    stages: tuple[StageCost, ...]
+    cost: float | None
+    currency: str
+
+    def line(self) -> str:
+        """The report in one line. It holds no word of what was said."""
+        parts = [f"{one.used.stage} {one.used.name} {_figures(one)}" for one in self.stages]
+        if "first_audio" in self.clock_ms:
+            parts.append(f"first sound {self.clock_ms['first_audio']} ms after the turn")
+        if self.cost is not None:
+            parts.append(f"cost {self.cost:.6f} {self.currency}")
+        return "; ".join([f"{self.response_id} {self.status}", *parts])
+
+
+@dataclass(slots=True)
+class _Ended:
+    response: ResponseObject
+    at_ms: int
+
+
+@dataclass(slots=True)
+class Spending:
+    """The observer of one call. `tell`: whoever else observes it."""
+
+    call_id: str
+    prices: PriceSettings
+    tell: Observer | None = None
+    _responses: dict[str, str] = field(default_factory=dict)
+    _used: dict[str, list[StageUsed]] = field(default_factory=dict)
+    _ended: list[_Ended] = field(default_factory=list)
+
+    def __call__(self, what: object, now_ms: int) -> None:
+        """See an input or an effect (call/driver.py: Observer)."""
+        while self._ended and now_ms >= self._ended[0].at_ms + LATE_MS:
+            self._report(self._ended.pop(0).response, now_ms)
+        match what:
+            case StageUsed():
+                # What no response has asked for was heard or prepared for the one that comes next.
+                self._used.setdefault(self._responses.get(what.of, ""), []).append(what)
+            case Generate(generation, response_id):
+                self._responses[generation] = response_id
+            case Send(ResponseDone() as done):
+                if done.response.status == "completed":
+                    self._report(done.response, now_ms)
+                else:
+                    self._ended.append(_Ended(done.response, now_ms))
+
+    def over(self, now_ms: int) -> None:
+        """The call has ended."""
+        for ended in self._ended:
+            self._report(ended.response, now_ms)
+        self._ended.clear()
+
+    def _report(self, response: ResponseObject, now_ms: int) -> None:
+        used = [*self._used.pop("", []), *self._used.pop(response.id, [])]
+        self._responses = {one: whose for one, whose in self._responses.items() if whose != response.id}
+        if not used:
+            return
+        stages = tuple(StageCost(one, self._cost(one)) for one in used)
+        costs = [one.cost for one in stages if one.cost is not None]
+        clock = response.vivavoce["clock"] if response.vivavoce is not UNSET else {}
+        report = TurnReport(
+            self.call_id,
+            response.id,
+            response.status,
+            clock,
+            stages,
+            sum(costs) if costs else None,
+            self.prices.currency,
+        )
+        log.info("call %s: %s", self.call_id, report.line())
+        if self.tell is not None:
+            self.tell(report, now_ms)
+
+    def _cost(self, used: StageUsed) -> float | None:
+        price = self.prices.models.get(used.name) or self.prices.models.get(used.name.partition(" at ")[0])
+        return None if price is None else cost_of(used, price)
+
+
+def cost_of(used: StageUsed, price: Price) -> float:
+    """What a stage's work costs. Cached tokens are among those that went in, and cost as much where no price of their own is set."""
+    cached = price.input if price.cached is None else price.cached
+    tokens = (
+        (used.input_tokens - used.cached_tokens) * price.input
+        + used.cached_tokens * cached
+        + used.output_tokens * price.output
+    )
+    return (
+        tokens / _MILLION
+        + used.sound_ms / 60_000 * price.minute
+        + used.characters / _MILLION * price.characters
+    )
+
+
+def _figures(one: StageCost) -> str:
+    used = one.used
+    figures = [f"{used.took_ms} ms"]
+    if used.first_ms is not None:
+        figures[0] += f" (first {used.first_ms} ms)"
+    if used.input_tokens or used.output_tokens:
+        figures.append(f"{used.input_tokens}+{used.output_tokens} tokens")
+    if used.characters:
+        figures.append(f"{used.characters} characters")
+    if used.sound_ms:
+        figures.append(f"{used.sound_ms} ms of sound")
+    if used.outcome != "done":
+        figures.append(used.outcome)
+    return ", ".join(figures)

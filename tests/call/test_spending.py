@@ -1,0 +1,154 @@
+"""What a turn took and cost, told once it is over."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.engines.cascade.test_call import FakeListener, FakeModel, FakeTranscriber, FakeVadModel, FakeVoice
+from vivavoce.call.driver import Call
+from vivavoce.call.ports import ModelStop, ModelText, ModelUsage, Stages
+from vivavoce.call.registry import Calls
+from vivavoce.call.settings import load_settings
+from vivavoce.call.spending import LATE_MS, Spending, TurnReport, cost_of
+from vivavoce.call.stage_settings import Price, PriceSettings
+from vivavoce.engines.cascade.engine import CascadeEngine
+from vivavoce.protocol.responses import ResponseObject
+from vivavoce.protocol.server_events import ResponseDone
+from vivavoce.session.effects import Generate, Request, Send
+from vivavoce.session.signals import StageUsed
+from vivavoce.testing.attachments import Listening
+
+PRICES = PriceSettings(
+    "EUR",
+    {"m": Price(input=1.0, cached=0.5, output=4.0), "v": Price(characters=10.0), "e": Price(minute=0.6)},
+)
+NOTHING = Request("", (), (), "auto", True, None, True, "marin", 1.0, 24_000)
+
+
+def used(of: str, stage: Any, name: str, **what: Any) -> StageUsed:
+    return StageUsed(
+        of=of, stage=stage, name=name, **({"outcome": "done", "first_ms": 20, "took_ms": 90} | what)
+    )
+
+
+def done(response_id: str, status: Any = "completed") -> Send:
+    response = ResponseObject(
+        id=response_id,
+        status=status,
+        output=[],
+        output_modalities=["audio"],
+        vivavoce={"clock": {"first_audio": 640}},
+    )
+    return Send(ResponseDone(event_id="e", response=response))
+
+
+class Seen:
+    """Keeps reports."""
+
+    def __init__(self) -> None:
+        self.reports: list[TurnReport] = []
+        self.told = asyncio.Event()
+
+    def __call__(self, what: object, now_ms: int) -> None:
+        if isinstance(what, TurnReport):
+            self.reports.append(what)
+            self.told.set()
+
+
+def test_a_turn_is_told_with_everything_that_was_done_for_it(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "vivavoce.turns")
+    seen = Seen()
+    spending = Spending("rtc_1", PRICES, seen)
+    for what in (
+        used("item_1", "stt", "e at host", sound_ms=2000),
+        used("gen_0", "llm", "m at host", input_tokens=100, outcome="cancelled", first_ms=None),
+        Generate("gen_1", "resp_1", NOTHING),
+        used("gen_1", "llm", "m at host", input_tokens=1000, cached_tokens=400, output_tokens=50),
+        used("gen_1", "tts", "v", characters=100, sound_ms=3000),
+        done("resp_1"),
+    ):
+        spending(what, 0)
+    (report,) = seen.reports
+    assert (report.call_id, report.response_id, report.status) == ("rtc_1", "resp_1", "completed")
+    assert [(one.used.stage, one.cost) for one in report.stages] == [
+        ("stt", pytest.approx(0.02)),
+        ("llm", pytest.approx(0.0001)),
+        ("llm", pytest.approx(0.001)),
+        ("tts", pytest.approx(0.001)),
+    ]
+    assert report.cost == pytest.approx(0.0221)
+    assert report.clock_ms == {"first_audio": 640}
+    assert caplog.messages == [
+        "call rtc_1: resp_1 completed; stt e at host 90 ms (first 20 ms), 2000 ms of sound; llm m at host 90 ms, 100+0 tokens, cancelled; "
+        "llm m at host 90 ms (first 20 ms), 1000+50 tokens; tts v 90 ms (first 20 ms), 100 characters, 3000 ms of sound; "
+        "first sound 640 ms after the turn; cost 0.022100 EUR"
+    ]
+
+
+def test_without_prices_nothing_costs_anything() -> None:
+    seen = Seen()
+    spending = Spending("rtc_1", PriceSettings(), seen)
+    spending(used("item_1", "stt", "e"), 0)
+    spending(done("resp_1"), 0)
+    assert [(report.cost, report.stages[0].cost) for report in seen.reports] == [(None, None)]
+    spending(done("resp_2"), 0)
+    assert len(seen.reports) == 1  # no stage did anything for it
+
+
+def test_stages_of_a_response_that_was_cut_off_may_be_late() -> None:
+    seen = Seen()
+    spending = Spending("rtc_1", PRICES, seen)
+    spending(Generate("gen_1", "resp_1", NOTHING), 0)
+    spending(done("resp_1", "cancelled"), 0)
+    spending(used("gen_1", "llm", "m", outcome="cancelled"), LATE_MS - 1)
+    assert seen.reports == []
+    spending(object(), LATE_MS)
+    assert [(report.response_id, len(report.stages)) for report in seen.reports] == [("resp_1", 1)]
+    spending(Generate("gen_2", "resp_2", NOTHING), LATE_MS)
+    spending(used("gen_2", "llm", "m"), LATE_MS)
+    spending(done("resp_2", "failed"), LATE_MS)
+    spending.over(LATE_MS)
+    assert [report.response_id for report in seen.reports] == ["resp_1", "resp_2"]
+
+
+def test_cached_tokens_without_a_price_of_their_own_cost_as_much() -> None:
+    one = used("g", "llm", "m", input_tokens=1_000_000, cached_tokens=500_000)
+    assert cost_of(one, Price(input=2.0)) == pytest.approx(2.0)
+    assert cost_of(one, Price(input=2.0, cached=0.0)) == pytest.approx(1.0)
+
+
+async def test_a_call_of_the_cascade_is_counted() -> None:
+    model = FakeModel([ModelText("It is four."), ModelUsage(7, 3), ModelStop("stop")])
+    stages = Stages(FakeVadModel(1.0), FakeTranscriber(FakeListener()), model, FakeVoice())
+    calls, seen = Calls(load_settings({}, environ={}), CascadeEngine(stages)), Seen()
+    call: Call = calls.open("m", int(asyncio.get_running_loop().time() * 1000), seen)
+    client = Listening("client")
+    call.join(client)
+    text = [{"type": "input_text", "text": "what time is it?"}]
+    for event in (
+        {"type": "conversation.item.create", "item": {"type": "message", "role": "user", "content": text}},
+        {"type": "response.create"},
+    ):
+        call.receive("client", msgspec.json.encode(event))
+    await asyncio.wait_for(seen.told.wait(), 5)
+    await calls.close(call)
+    (report,) = seen.reports
+    assert [
+        (
+            one.used.stage,
+            one.used.input_tokens,
+            one.used.output_tokens,
+            one.used.characters,
+            one.used.sound_ms,
+        )
+        for one in report.stages
+    ] == [
+        ("llm", 7, 3, 0, 0),
+        ("tts", 0, 0, 11, 20),
+    ]
+    assert report.status == "completed"
