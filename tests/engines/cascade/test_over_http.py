@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -77,10 +78,12 @@ async def test_a_second_choice_answers_when_the_other_server_is_gone(tmp_path: P
 
 
 @pytest.mark.skipif(find_flite() is None, reason="needs libflite for the caller's voice")
-async def test_the_demo_over_http(proof: Proof, tmp_path: Path) -> None:
+async def test_the_demo_over_http(proof: Proof, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The shipped call against a cascade whose stages are a second vivavoce with its embedded models."""
     if not proof.size(0, 1):
         pytest.skip("a call of two minutes: make prove")
+    for name in [one for one in os.environ if one.startswith("VIVAVOCE_PROOFS")]:
+        monkeypatch.delenv(name)  # The servers take it for a setting.
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         async with own_server({"data_dir": str(tmp_path)}, print) as other:
             flags = stages(other.url, other.key) | {"stt.hints": "session", "stt.timeout_ms": 60_000}
