@@ -25,6 +25,8 @@ def set_up(opening: SessionObject, setup: dict[str, Any], silence_duration_ms: i
 
     A configuration of type "transcription" makes a transcription session of it. Raises ClientError.
     """
+    if setup.get("type") == "translation":
+        return opening  # What it begins with is between the client and whoever translates.
     if setup.get("type") != "transcription":
         return merge_session(opening, setup, silence_duration_ms=silence_duration_ms, spoken=False)
     plain = opening_transcription(

@@ -59,6 +59,7 @@ class Capabilities:
     judges_turns: it answers `JudgeTurn`, so that `semantic_vad` can go by what was said.
     voiced: its own voice activity model takes its voice for speech, so that it can be asked to hear itself.
     metered: each answer costs whoever runs the server money, so nothing is asked of it that no client asked.
+    translates: it has translation sessions, and `machine` makes theirs too.
     machine: makes the machine of its calls, where what it reaches is the authority on turns and responses; None: a session of
         session/ is.
     """
@@ -68,6 +69,7 @@ class Capabilities:
     judges_turns: bool = False
     voiced: bool = True
     metered: bool = False
+    translates: bool = False
     machine: MakeMachine | None = None
 
 

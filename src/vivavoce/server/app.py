@@ -78,7 +78,9 @@ def create_app(
     app.state.readiness = readiness
     app.state.authority = authority
     app.router.routes.append(WebSocketRoute("/v1/realtime", RealtimeEndpoint(calls, life, authority)))
-    app.router.routes.append(WebSocketRoute("/v1/realtime/translations", TranslationEndpoint(authority)))
+    app.router.routes.append(
+        WebSocketRoute("/v1/realtime/translations", TranslationEndpoint(calls, life, authority))
+    )
     app.add_middleware(Gate, limits=settings.limits, life=life)
     app.add_middleware(Cors, authority=authority)
     _add_routes(app, authority, readiness, life)

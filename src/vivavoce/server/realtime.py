@@ -15,6 +15,7 @@ from vivavoce.call.owner import LOCAL, Owner
 from vivavoce.call.registry import Calls, new_call_id
 from vivavoce.protocol.dialects import Dialect, choose_dialect
 from vivavoce.protocol.locks import Lock, hold
+from vivavoce.protocol.translation_wire import TRANSLATION
 from vivavoce.server.auth import Admitted, Authority, Refusal
 from vivavoce.server.gate import answer_handshake
 from vivavoce.server.life import Life
@@ -23,6 +24,7 @@ from vivavoce.transports.uvicorn_socket import EXTENSION, UvicornSocket
 from vivavoce.transports.websocket import Message, Receive, SendMessage, WebSocketAttachment
 
 DEFAULT_MODEL = "gpt-realtime-2"
+DEFAULT_TRANSLATOR = "gpt-realtime-translate"
 MOST_SIDEBANDS = 8
 SIDEBAND_UNSENT_BYTES = 4 * 1024 * 1024
 """What a sideband may be behind (more than a minute of speech); then it is closed, and the call does not notice."""
@@ -149,7 +151,7 @@ class RealtimeEndpoint:
 
     def _attachment(self, call: Call, lock: Lock, line: Line, max_unsent_bytes: int) -> WebSocketAttachment:
         self._sockets += 1
-        dialect = line.dialect
+        dialect = self._dialect(line)
         if lock:
             dialect = hold(dialect, lock, lambda: call.machine.config)
         return WebSocketAttachment(
@@ -161,6 +163,9 @@ class RealtimeEndpoint:
             max_unsent_bytes=max_unsent_bytes,
             socket=line.socket,
         )
+
+    def _dialect(self, line: Line) -> Dialect:
+        return line.dialect
 
     async def _serve(self, call_id: str, plan: Plan, line: Line) -> None:
         await line.accept(call_id)
@@ -182,21 +187,25 @@ class RealtimeEndpoint:
             await calls.close(call)
 
 
-class TranslationEndpoint:
-    """`WS /v1/realtime/translations`: who comes in with a good credential is told that there are no such sessions yet."""
+class TranslationEndpoint(RealtimeEndpoint):
+    """`WS /v1/realtime/translations`: served where the engine translates; otherwise who comes in with a good credential is told so."""
 
-    def __init__(self, authority: Authority) -> None:
-        self._authority = authority
-
-    async def __call__(self, scope: Message, receive: Receive, send: SendMessage) -> None:
-        """Refuse before the upgrade."""
-        await receive()  # websocket.connect
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        admitted = self._authority.admit(headers, list(scope.get("subprotocols") or []), secrets=True)
-        if not isinstance(admitted, Refusal):
+    def _plan(self, query: dict[str, list[str]], admitted: Admitted) -> Plan | Joining | Refusal:
+        """A session of its own; there are no sidebands here."""
+        if not self._calls.engine.capabilities.translates:
             message = "Translation sessions are not served yet. A conversation with instructions to translate is, at /v1/realtime."
-            admitted = Refusal(400, "translation_not_supported", message)
-        await refuse(send, admitted)
+            return Refusal(400, "translation_not_supported", message)
+        opening = admitted.opening
+        if opening is not None and opening.kind != "translation":
+            message = "This client secret is not for translation sessions; they need one of their own."
+            return Refusal(400, "invalid_session_type", message)
+        given = opening.session if opening is not None else {}
+        named = query.get("model", [None])[0] or (opening.model if opening is not None else None)
+        setup = {**given, "type": "translation"}
+        return Plan(admitted.owner, named or DEFAULT_TRANSLATOR, setup)
+
+    def _dialect(self, line: Line) -> Dialect:
+        return TRANSLATION
 
 
 def plan_of(query: dict[str, list[str]], admitted: Admitted) -> Plan | Refusal:

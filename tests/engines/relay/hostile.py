@@ -239,7 +239,7 @@ class Session:
             case "mute":
                 # Nothing is read any more either: no pong comes.
                 self._connection.transport.pause_reading()
-                await asyncio.sleep(0.5)
+                await asyncio.sleep(1.5)
                 self._connection.transport.abort()
         raise Done
 

@@ -13,7 +13,7 @@ from tests.engines.relay.rig import relay_settings
 from vivavoce.engines.relay.engine import RelayEngine
 from vivavoce.engines.scripted.script import Script, Step
 
-QUICK = {"upstream__silence_ms": 240, "upstream__stall_ms": 240, "upstream__connect_ms": 300}
+QUICK = {"upstream__silence_ms": 3000, "upstream__stall_ms": 3000, "upstream__connect_ms": 700}
 
 
 class Relayed(Line):

@@ -68,26 +68,29 @@ async def test_a_call_is_made_here_and_the_upstream_answers_with_what_it_returne
         shown = [event["item"]["type"] for event in client.of_type("conversation.item.added")]
         assert shown == ["mcp_list_tools", "message", "mcp_call", "message"]
         assert len(client.of_type("session.updated")) == 1
+        await a_yes_and_a_no(client)
 
 
-async def test_a_yes_and_a_no(tmp_path: Path) -> None:
-    async with office(tmp_path) as client:
-        await use(client, require_approval="always")
-        for approve, words in ((True, "It is booked."), (False, "Then I will not book it.")):
-            await client.say("Please book it.")
-            asked = (await client.until("response.done"))["response"]["output"]
-            assert [item["type"] for item in asked] == ["mcp_approval_request"]
-            answer = {
-                "type": "mcp_approval_response",
-                "approval_request_id": asked[0]["id"],
-                "approve": approve,
-                "reason": "too dear",
-            }
-            await client.send("conversation.item.create", item=answer)
-            if approve:
-                made = (await client.until("response.done"))["response"]["output"]
-                assert (made[0]["type"], made[0]["approval_request_id"]) == ("mcp_call", asked[0]["id"])
-            done = (await client.until("response.done"))["response"]
-            assert done["output"][0]["content"][0]["transcript"] == words
-            await client.send("conversation.item.create", event_id="twice", item=answer)
-            assert (await client.until("error"))["error"]["event_id"] == "twice"
+async def a_yes_and_a_no(client: Talk) -> None:
+    """The same server, whose calls have to be allowed from now on."""
+    given = {"type": "mcp", "server_label": "office", "require_approval": "always"}
+    await client.send("session.update", session={"type": "realtime", "tools": [given]})
+    await client.until("session.updated")
+    for approve, words in ((True, "It is booked."), (False, "Then I will not book it.")):
+        await client.say("Please book it.")
+        asked = (await client.until("response.done"))["response"]["output"]
+        assert [item["type"] for item in asked] == ["mcp_approval_request"]
+        answer = {
+            "type": "mcp_approval_response",
+            "approval_request_id": asked[0]["id"],
+            "approve": approve,
+            "reason": "too dear",
+        }
+        await client.send("conversation.item.create", item=answer)
+        if approve:
+            made = (await client.until("response.done"))["response"]["output"]
+            assert (made[0]["type"], made[0]["approval_request_id"]) == ("mcp_call", asked[0]["id"])
+        done = (await client.until("response.done"))["response"]
+        assert done["output"][0]["content"][0]["transcript"] == words
+        await client.send("conversation.item.create", event_id="twice", item=answer)
+        assert (await client.until("error"))["error"]["event_id"] == "twice"

@@ -16,6 +16,8 @@ from vivavoce.engines.relay.address import Address
 from vivavoce.engines.relay.link import Link, Route
 from vivavoce.engines.relay.mirror import Mirror
 from vivavoce.engines.relay.rules import Rules
+from vivavoce.engines.relay.translating import TranslationMirror
+from vivavoce.protocol.session_objects import SessionObject
 from vivavoce.session.effects import EngineEffect
 from vivavoce.session.options import SessionOptions
 from vivavoce.session.outbox import NewId
@@ -53,7 +55,7 @@ class RelayEngine:
             stated=stated,
             stand_in=stand_in,
         )
-        self.capabilities = Capabilities(speaks=True, metered=True, machine=self._machine)
+        self.capabilities = Capabilities(speaks=True, metered=True, translates=True, machine=self._machine)
         named = f"{upstream.model or 'the model that is asked for'} at {self._address.host}"
         self.names = EngineNames("relay", named, named, named, named)
 
@@ -83,6 +85,8 @@ class RelayEngine:
         now_ms: int,
         setup: dict[str, Any] | None,
     ) -> Machine:
+        if isinstance(opening, SessionObject) and setup is not None and setup.get("type") == "translation":
+            return TranslationMirror(opening, new_id, options, now_ms, self._rules, setup)
         return Mirror(opening, new_id, options, now_ms, self._rules, setup)
 
 
