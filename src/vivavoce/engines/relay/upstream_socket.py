@@ -1,6 +1,6 @@
 """A WebSocket to the upstream, straight on the event loop: what comes in is handed on as it is read, what goes out is written at once.
 
-No task and no queue stands between a socket's bytes and the call (docs/adr/0033-the-relay.md has the measurement).
+No task and no queue stands between a socket's bytes and the call (docs/adr/0033-the-relay.md; docs/relay.md says what a hop costs).
 """
 
 from __future__ import annotations
