@@ -9,14 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-_HEAD = re.compile(r"[ \t]*(?:#{1,6}[ \t]+|>[ \t]?|[-*+•‣◦▪][ \t]+(?:\[[ xX]\][ \t]+)?)")
+# Every repetition is bounded or cannot be split in two ways: models send any text of any length.
+_HEAD = re.compile(r"[ \t]{0,8}(?:#{1,6}[ \t]{1,8}|>[ \t]?|[-*+•‣◦▪][ \t]{1,8}(?:\[[ xX]\][ \t]{1,8})?)")
 _RULE = re.compile(
-    r"[ \t]*(?:(?:[-*_=][ \t]*){3,}|\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)+\|?[ \t]*)\n"
+    r"[ \t]{0,8}(?:(?:[-*_=][ \t]{0,3}){3,}"
+    r"|\|?[ \t]{0,8}:?-+:?[ \t]{0,8}(?:\|[ \t]{0,8}:?-+:?[ \t]{0,8})+\|?[ \t]{0,8})\n"
 )
-_FENCE = re.compile(r"[ \t]*(?:```|~~~)[^\n]*\n?")
-_ROW = re.compile(r"[ \t]*\|([^\n]*)\n")
+_FENCE = re.compile(r"[ \t]{0,8}(?:```|~~~)[^\n]*\n?")
+_ROW = re.compile(r"[ \t]{0,8}\|([^\n]*)\n")
 _UNDECIDED = re.compile(
-    r"[ \t]*(?:#{1,6}|>|[-*+•‣◦▪](?:[ \t]+\[[ xX]?\]?)?|[-*_= \t]*|[`~]{1,3}[^\n]*|\|[^\n]*)[ \t]*$"
+    r"[ \t]{0,8}(?:#{1,6}|>|[-*+•‣◦▪](?:[ \t]{1,8}\[[ xX]?\]?)?|(?:[-*_=][ \t]{0,3}){0,60}|[`~]{1,3}[^\n]{0,200}|\|[^\n]{0,2000})[ \t]{0,8}$"
 )
 """The start of a line of which it cannot be said yet what it is."""
 
