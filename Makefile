@@ -43,7 +43,7 @@ check: ready-dev ## lint, format, types, import law, documentation tests, tests;
 	if [ -n "$$failed" ]; then echo "failed:$$failed" >&2; exit 1; fi
 
 .PHONY: clients
-clients: ready-dev ready-clients ## unmodified clients, every case of each, over both engines: a live table
+clients: ready-dev ready-clients ## unmodified clients, every case of each, over both engines, directly and through a relay: a live table
 	@$(BIN)/python -m tests.clients $(ARGS)
 
 .PHONY: client-programs

@@ -9,24 +9,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.clients import page, record
-from tests.clients.catalogue import CLIENTS, ENGINES, REST_CASES, Client
-from tests.clients.matrix import Outcome, Stand, elsewhere, relayed, run_case, standing
+from tests.clients.catalogue import BEHIND, CLIENTS, ENGINES, Client
+from tests.clients.matrix import Outcome, Stand, elsewhere, run_case, standing
 
 
 def main() -> int:
     """Run what was asked for; 0 when everything passed."""
     given = arguments()
-    outcomes: list[tuple[Client, Outcome]] = []
+    outcomes: list[Outcome] = []
+    records = [file for file in (given.json, record.FILE if given.record else None) if file]
     with tempfile.TemporaryDirectory(prefix="vivavoce-clients-") as folder:
-        for part in parts(given, Path(folder)):
-            outcomes += part
-    rows = [record.row_of(client, outcome) for client, outcome in outcomes]
-    if given.json:
-        record.keep(rows, given.json)
+        for client, outcome in found(given, Path(folder)):
+            outcomes.append(outcome)
+            for file in records:  # At once: a long run may be broken off.
+                record.keep([record.row_of(client, outcome)], file)
     if given.record:
-        record.keep(rows)
         page.PAGE.write_text(page.page(), "utf-8")
-    failed = [outcome for _, outcome in outcomes if not outcome.passed]
+    failed = [outcome for outcome in outcomes if not outcome.passed]
     print(f"\n{len(outcomes) - len(failed)} of {len(outcomes)} cases passed")
     return 1 if failed or not outcomes else 0
 
@@ -36,11 +35,8 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make clients", description=__doc__)
     parser.add_argument("--client", action="append", help="only this client (may be repeated)")
     parser.add_argument("--case", action="append", help="only this case (may be repeated)")
-    parser.add_argument("--engine", action="append", choices=ENGINES, help="only this engine")
+    parser.add_argument("--engine", action="append", choices=ENGINES, help="only this engine, or relay to it")
     parser.add_argument("--reduced", action="store_true", help="a case or two of each client, for CI")
-    parser.add_argument(
-        "--relayed", action="store_true", help="through a relay to the engine; what needs REST is left out"
-    )
     parser.add_argument("--json", type=Path, help="put the outcomes into this file")
     parser.add_argument(
         "--record", action="store_true", help="keep the outcomes and write docs/compatibility.md anew"
@@ -51,22 +47,24 @@ def arguments() -> argparse.Namespace:
         help="another server, e.g. https://api.openai.com/v1; its key is taken from OPENAI_API_KEY",
     )
     given = parser.parse_args()
-    if (given.against or given.relayed) and given.record:
-        parser.error("what another server does, or two together, is not on record")
+    if given.against and given.record:
+        parser.error("what another server does is not on record")
     return given
 
 
-def parts(given: argparse.Namespace, folder: Path) -> Iterator[list[tuple[Client, Outcome]]]:
-    """The outcomes of each engine, or of the other server."""
+def found(given: argparse.Namespace, folder: Path) -> Iterator[tuple[Client, Outcome]]:
+    """What comes out over each engine, or with the other server."""
     wanted = [client for client in CLIENTS if not given.client or client.name in given.client]
     if given.against:
         print(f"\n{given.against}", flush=True)
         with elsewhere(given.against, folder) as stand:
-            yield [found for client in wanted for found in run_client(client, given, stand)]
+            for client in wanted:
+                yield from run_client(client, given, stand)
         return
     for engine in given.engine or ENGINES:
-        print(f"\n{engine}", flush=True)
-        yield list(run_engine(engine, wanted, given, folder / engine))
+        before = f" before a second server, {BEHIND[engine]}" if engine in BEHIND else ""
+        print(f"\n{engine}{before}", flush=True)
+        yield from run_engine(engine, wanted, given, folder / engine)
 
 
 def run_engine(
@@ -76,17 +74,14 @@ def run_engine(
     for tls in sorted({client.tls for client in clients}):
         some = [client for client in clients if client.tls is tls and wanted_cases(client, given, engine)]
         if some:
-            stood = relayed if given.relayed else standing
-            with stood(engine, folder / ("tls" if tls else "plain"), tls=tls) as stand:
+            with standing(engine, folder / ("tls" if tls else "plain"), tls=tls) as stand:
                 for client in some:
                     yield from run_client(client, given, stand)
 
 
 def wanted_cases(client: Client, given: argparse.Namespace, engine: str) -> list[str]:
     """What to run of a client."""
-    cases = client.reduced(engine) if given.reduced else client.cases
-    if given.relayed:
-        cases = tuple(case for case in cases if case not in REST_CASES)
+    cases = client.reduced(engine) if given.reduced else client.cases_over(engine)
     return [case for case in cases if not given.case or case in given.case]
 
 

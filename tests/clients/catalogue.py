@@ -13,9 +13,15 @@ from tests.docs.pages import ROOT
 from tests.docs.programs import CLIENTS_PYTHON, NODE_MODULES
 
 PROGRAMS = Path(__file__).parent / "programs"
-ENGINES = ("scripted", "cascade")
+BEHIND = {"relay": "scripted", "relay-cascade": "cascade"}
+"""The relay in front of a second server: the engine that answers there."""
+ENGINES = ("scripted", "cascade", *BEHIND)
 REST_CASES = frozenset({"rest", "pipeline", "pipeline_streamed"})
 """What needs speech or text over REST, which a relay does not have."""
+SPOKEN_CASES = frozenset({"audio", "beta_audio", "interruption", "transcription", "transcription_committed"})
+"""What the caller says aloud. Of these alone an upstream that hears, and takes its time, makes something else than a scripted one."""
+RELAYED_IN_CI = {"websockets": ("beta_parallel",), "openai-python": ("interruption",)}
+"""What CI runs through two hops: the dialect that the upstream is not spoken to in, and truncation by what was heard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +53,18 @@ class Client:
         assert found, f"{self.package} is not in {file}"
         return found[1]
 
+    def cases_over(self, engine: str) -> tuple[str, ...]:
+        """What is run of it over an engine: everything, except through a relay."""
+        left = {"relay": set(self.cases) - REST_CASES, "relay-cascade": SPOKEN_CASES}.get(engine, self.cases)
+        return tuple(case for case in self.cases if case in left)
+
     def reduced(self, engine: str) -> tuple[str, ...]:
         """What CI runs of it: a tool and its answer use most of the protocol; one client speaks over each engine as well.
 
         A second server for the one that dials TLS is started over the scripted engine alone.
         """
+        if engine in BEHIND:
+            return RELAYED_IN_CI.get(self.name, ()) if BEHIND[engine] == "scripted" else ()
         if self.tls and engine != "scripted":
             return ()
         return (

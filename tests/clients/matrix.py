@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.clients.catalogue import PROGRAMS, Client
+from tests.clients.catalogue import BEHIND, PROGRAMS, Client
 from tests.docs.programs import GUARD, NODE_MODULES, Server, environment, guarded, serving
 from vivavoce.audio.wav import write_wav
 from vivavoce.demo.lines import read_shipped
@@ -32,7 +32,8 @@ DEFECT = re.compile(r"^.*? (?:ERROR|CRITICAL) vivavoce\b.*$|^Traceback.*$", re.M
 class Outcome:
     """How one case went. events: the server's side of the wire, "<- " received and "-> " sent.
 
-    hints: what the server found to be wrong with the client; a client that does what its authors meant earns none.
+    hints: what the server found to be wrong with the client; a client that does what its authors meant earns none. A relay's upstream
+    has its own, about the relay.
     """
 
     client: str
@@ -47,24 +48,51 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Stand:
-    """A server to call, and a folder. `server`: ours, or None; then `url` and `key` are somebody else's."""
+    """A server to call, and a folder. `server`: ours, or None; then `url` and `key` are somebody else's. `engine`: as in ENGINES."""
 
     url: str
     key: str
     folder: Path
     engine: str
     server: Server | None
+    upstream: Stand | None = None
+    """What a relay stands in front of: another server of ours."""
 
     def log(self) -> str:
         """Everything our server has logged so far."""
         return (self.folder / "server.err").read_text("utf-8") if self.server else ""
 
+    def hops(self) -> tuple[Stand, ...]:
+        """This server, and what it relays to."""
+        return (self, *(self.upstream.hops() if self.upstream else ()))
+
+    def answering(self) -> str:
+        """The engine that answers in the end."""
+        return self.hops()[-1].engine
+
 
 @contextlib.contextmanager
 def standing(engine: str, folder: Path, *, tls: bool = False) -> Iterator[Stand]:
-    """A server with one engine, as `vivavoce serve` starts it, on a free port until the block ends."""
+    """A server with one engine, as `vivavoce serve` starts it, on a free port until the block ends; a relay with the server behind it."""
+    if engine not in BEHIND:
+        with _served(engine, ["--engine", engine], folder, tls=tls) as stand:
+            yield stand
+        return
+    with (
+        standing(BEHIND[engine], folder / "upstream") as upstream,
+        _served(engine, ["--engine", "relay"], folder, tls=tls, upstream=upstream) as stand,
+    ):
+        yield stand
+
+
+@contextlib.contextmanager
+def _served(
+    engine: str, chosen: list[str], folder: Path, *, tls: bool, upstream: Stand | None = None
+) -> Iterator[Stand]:
     settings = {"VIVAVOCE_SERVER__LOG_LEVEL": "debug"}
-    command = [sys.executable, "-m", "vivavoce", "serve", "--engine", engine]
+    command = [sys.executable, "-m", "vivavoce", "serve", *chosen]
+    if upstream:
+        settings["VIVAVOCE_UPSTREAM_URL"] = upstream.url
     if engine == "scripted":
         command += ["--script", str(PROGRAMS / "script.toml")]
     if tls:
@@ -72,20 +100,8 @@ def standing(engine: str, folder: Path, *, tls: bool = False) -> Iterator[Stand]
     _write_question(folder)
     until = "/healthz" if engine == "scripted" else "/readyz"
     with serving(command, folder, settings, until) as server:
-        yield Stand(f"{server.scheme}://{server.address}/v1", "local", folder, engine, server)
-
-
-@contextlib.contextmanager
-def relayed(engine: str, folder: Path, *, tls: bool = False) -> Iterator[Stand]:
-    """The same behind a server that relays to it: clients talk through two hops."""
-    command = [sys.executable, "-m", "vivavoce", "serve", "--engine", "relay"]
-    if tls:
-        command += ["--tls", "self-signed"]
-    with standing(engine, folder / "behind") as behind:
-        settings = {"VIVAVOCE_SERVER__LOG_LEVEL": "debug", "VIVAVOCE_UPSTREAM_URL": behind.url}
-        _write_question(folder)
-        with serving(command, folder, settings, "/readyz") as server:
-            yield Stand(f"{server.scheme}://{server.address}/v1", "local", folder, engine, server)
+        url = f"{server.scheme}://{server.address}/v1"
+        yield Stand(url, "local", folder, engine, server, upstream)
 
 
 @contextlib.contextmanager
@@ -106,7 +122,7 @@ def run_case(client: Client, case: str, stand: Stand) -> Outcome:
     work.mkdir(parents=True, exist_ok=True)
     if client.home == "node":
         _copy_node(client, work)
-    seen = len(stand.log())
+    seen = [len(hop.log()) for hop in stand.hops()]
     begun = time.monotonic()
     try:
         run = subprocess.run(
@@ -125,13 +141,13 @@ def run_case(client: Client, case: str, stand: Stand) -> Outcome:
     strayed = work / "strayed.txt"
     if strayed.exists():
         passed, said = False, f"wanted to go to {strayed.read_text('utf-8')}\n{said}"
-    log = stand.log()[seen:]
-    if defect := DEFECT.search(log):
+    logs = [hop.log()[begun_at:] for hop, begun_at in zip(stand.hops(), seen, strict=True)]
+    if defect := DEFECT.search("\n".join(logs)):
         passed, said = False, f"the server logged: {defect[0]}\n{said}"
-    hints = hints_of(stand, log)
+    hints = tuple(hint for hop, log in zip(stand.hops(), logs, strict=True) for hint in hints_of(hop, log))
     if hints:
         passed, said = False, f"the server hints: {', '.join(hints)}\n{said}"
-    return Outcome(client.name, case, stand.engine, passed, took, said.strip(), events_of(log), hints)
+    return Outcome(client.name, case, stand.engine, passed, took, said.strip(), events_of(logs[0]), hints)
 
 
 def events_of(log: str) -> frozenset[str]:
@@ -153,7 +169,7 @@ def _variables(stand: Stand) -> dict[str, str]:
     return {
         "OPENAI_BASE_URL": stand.url,
         "NODE_EXTRA_CA_CERTS": str(stand.folder / "data" / "tls" / "cert.pem"),
-        "ENGINE": stand.engine,
+        "ENGINE": stand.answering(),
         "OPENAI_API_KEY": stand.key,
         "OPENAI_AGENTS_DISABLE_TRACING": "1",
         "QUESTION_WAV": str(stand.folder / "question.wav"),

@@ -16,7 +16,7 @@ from typing import Any, Final
 from openai.types.realtime import RealtimeClientEvent, RealtimeServerEvent
 
 from tests.clients import record
-from tests.clients.catalogue import CLIENTS, ENGINES
+from tests.clients.catalogue import BEHIND, CLIENTS, ENGINES, REST_CASES
 from tests.docs.pages import ROOT
 from vivavoce.protocol import server_events, session_objects
 from vivavoce.protocol.beta import ABSENT_EVENTS, RENAMED_EVENTS
@@ -145,8 +145,8 @@ HEAD: Final = """\
 
 Written by `python -m tests.clients.page`; a test compares. What it says of clients is the record of `make clients ARGS=--record`: unmodified, pinned
 libraries against `vivavoce serve`, each case over the scripted engine (which says what it is told to) and over the cascade (which hears, thinks
-and speaks). A case passes when the client's program reached what it set out for, was sent no `error`, and the server logged no defect and
-gave no hint about the client.
+and speaks), and once more through two hops: the [relay](relay.md) in front of a second server. A case passes when the client's
+program reached what it set out for, was sent no `error`, and no server logged a defect or gave a hint about its client.
 """
 CASES: Final = """\
 `audio` a spoken question, its turn found and answered by the server · `parallel` two tools at once, answered after 0 and 300 ms in either order ·
@@ -192,13 +192,19 @@ def _clients(rows: list[record.Row]) -> Iterator[str]:
     cases = list(dict.fromkeys(case for client in CLIENTS for case in client.cases))
     days = sorted({row.date for row in rows})
     run = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
-    yield f"Run on {run} (UTC). Blank: the library has no notion of it, or the case is not run with it.\n"
+    yield (
+        f"Run on {run} (UTC). `both`: over the scripted engine and the cascade; `relay`: through the relay to a second server, the scripted "
+        "engine there, and the cascade as well where the caller speaks. "
+        "Blank: the library has no notion of it, or the case is not run with it.\n"
+    )
     yield "| case | " + " | ".join(f"{client.name} {client.version()}" for client in CLIENTS) + " |"
     yield "|---|" + "---|" * len(CLIENTS)
     for case in cases:
         cells = [_cell(by_key, client.name, case) if case in client.cases else "" for client in CLIENTS]
         yield f"| {case} | " + " | ".join(cells) + " |"
     yield f"\n{CASES}"
+    rest = ", ".join(f"`{case}`" for case in cases if case in REST_CASES)
+    yield f"Not through the relay: {rest}. They speak over REST, which an upstream does not answer; without a failover it is a 501 ([relay](relay.md)).\n"
     failed = [row for row in rows if not row.passed]
     yield f"{len(rows) - len(failed)} of {len(rows)} passed.\n"
     if failed:
@@ -209,8 +215,12 @@ def _clients(rows: list[record.Row]) -> Iterator[str]:
 
 
 def _cell(rows: dict[tuple[str, str, str], record.Row], client: str, case: str) -> str:
-    passed = [engine for engine in ENGINES if (row := rows.get((client, case, engine))) and row.passed]
-    return "both" if passed == list(ENGINES) else passed[0] if passed else "none"
+    passed = {engine for engine in ENGINES if (row := rows.get((client, case, engine))) and row.passed}
+    words = []
+    for word, engines in (("both", {"scripted", "cascade"}), ("relay", BEHIND.keys())):
+        run = [engine for engine in ENGINES if engine in engines and (client, case, engine) in rows]
+        words += [word] if run and passed.issuperset(run) else [engine for engine in run if engine in passed]
+    return ", ".join(words) or "none"
 
 
 def _one_line(text: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.clients import record
-from tests.clients.catalogue import CLIENTS, ENGINES, PROGRAMS, Client
+from tests.clients.catalogue import CLIENTS, ENGINES, PROGRAMS, REST_CASES, Client
 from tests.clients.matrix import DEFECT, Outcome, Stand, elsewhere, run_case, standing
 
 MISTAKEN = """
@@ -59,6 +59,15 @@ def test_a_hint_about_the_client_fails_the_case(stand: Stand, tmp_path: Path) ->
     assert outcome.said.startswith("the server hints: flat_session")
 
 
+def test_a_hint_of_the_upstream_fails_the_case_as_well(stand: Stand, tmp_path: Path) -> None:
+    program = tmp_path / "mistaken.py"
+    program.write_text(MISTAKEN.format(programs=str(PROGRAMS)), "utf-8")
+    front = Stand(stand.url, stand.key, tmp_path, "relay", None, upstream=stand)
+    assert front.answering() == "scripted"
+    outcome = run_case(Client("mistaken", str(program), "websockets", "own", ("flat",)), "flat", front)
+    assert (outcome.passed, outcome.hints, outcome.events) == (False, ("flat_session",), frozenset())
+
+
 def test_what_did_not_happen_is_told(stand: Stand, tmp_path: Path) -> None:
     with elsewhere(f"{stand.url}/nowhere", tmp_path) as other:
         outcome = run_case(client_of("websockets"), "text", other)
@@ -102,4 +111,15 @@ def test_the_last_run_of_each_case_is_kept(tmp_path: Path) -> None:
 def test_a_reduced_run_has_every_client_and_only_its_cases() -> None:
     for client in CLIENTS:
         assert client.reduced("scripted")
-        assert all(case in client.cases for engine in ENGINES for case in client.reduced(engine))
+        assert all(case in client.cases_over(engine) for engine in ENGINES for case in client.reduced(engine))
+    assert sum(len(client.reduced("relay")) for client in CLIENTS) == 2
+
+
+def test_what_needs_rest_is_not_run_through_a_relay() -> None:
+    assert {
+        case for client in CLIENTS for case in set(client.cases) - set(client.cases_over("relay"))
+    } == REST_CASES
+    assert all(client.cases_over("scripted") == client.cases for client in CLIENTS)
+    assert all(
+        set(client.cases_over("relay-cascade")) < set(client.cases_over("relay")) for client in CLIENTS
+    )
