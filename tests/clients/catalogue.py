@@ -16,10 +16,10 @@ PROGRAMS = Path(__file__).parent / "programs"
 BEHIND = {"relay": "scripted", "relay-cascade": "cascade"}
 """The relay in front of a second server: the engine that answers there."""
 ENGINES = ("scripted", "cascade", *BEHIND)
+RECORDED = ("scripted", "cascade", "relay")
+"""What is run unless something else is asked for, and kept on record."""
 REST_CASES = frozenset({"rest", "pipeline", "pipeline_streamed"})
 """What needs speech or text over REST, which a relay does not have."""
-SPOKEN_CASES = frozenset({"audio", "beta_audio", "interruption", "transcription", "transcription_committed"})
-"""What the caller says aloud. Of these alone an upstream that hears, and takes its time, makes something else than a scripted one."""
 RELAYED_IN_CI = {"websockets": ("beta_parallel",), "openai-python": ("interruption",)}
 """What CI runs through two hops: the dialect that the upstream is not spoken to in, and truncation by what was heard."""
 
@@ -54,9 +54,8 @@ class Client:
         return found[1]
 
     def cases_over(self, engine: str) -> tuple[str, ...]:
-        """What is run of it over an engine: everything, except through a relay."""
-        left = {"relay": set(self.cases) - REST_CASES, "relay-cascade": SPOKEN_CASES}.get(engine, self.cases)
-        return tuple(case for case in self.cases if case in left)
+        """What can be run of it over an engine."""
+        return tuple(case for case in self.cases if engine not in BEHIND or case not in REST_CASES)
 
     def reduced(self, engine: str) -> tuple[str, ...]:
         """What CI runs of it: a tool and its answer use most of the protocol; one client speaks over each engine as well.

@@ -107,7 +107,7 @@ FIELDS: Final = {
 
 ENDPOINTS: Final = {
     "WS /v1/realtime": "tests/server/test_openai_client.py",
-    "WS /v1/realtime/translations": "tests/server/test_client_secrets.py",
+    "WS /v1/realtime/translations": "tests/engines/relay/test_translation.py",
     "POST /v1/realtime/client_secrets": "tests/server/test_client_secrets.py",
     "POST /v1/realtime/translations/client_secrets": "tests/server/test_client_secrets.py",
     "POST /v1/realtime/sessions": "tests/server/test_beta.py",
@@ -129,7 +129,7 @@ ENDPOINTS: Final = {
 }
 """Those of the API that have to do with voice (protocol reference 1.1), and the two that answer text; where they are tested."""
 REFUSED: Final = {"WS /v1/realtime/translations": "translation_not_supported"}
-"""Routes that are there to say, after the credential was checked, that there is nothing behind them."""
+"""Routes with something behind them only where the relay is the engine; otherwise they say so, once the credential was checked."""
 ABSENT: Final = {
     "POST /v1/realtime/calls": "WebRTC",
     "POST /v1/realtime": "WebRTC, the older path",
@@ -193,8 +193,8 @@ def _clients(rows: list[record.Row]) -> Iterator[str]:
     days = sorted({row.date for row in rows})
     run = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
     yield (
-        f"Run on {run} (UTC). `both`: over the scripted engine and the cascade; `relay`: through the relay to a second server, the scripted "
-        "engine there, and the cascade as well where the caller speaks. "
+        f"Run on {run} (UTC). `both`: over the scripted engine and the cascade; `relay`: through the relay to a "
+        "second server with the scripted engine. "
         "Blank: the library has no notion of it, or the case is not run with it.\n"
     )
     yield "| case | " + " | ".join(f"{client.name} {client.version()}" for client in CLIENTS) + " |"
@@ -216,11 +216,9 @@ def _clients(rows: list[record.Row]) -> Iterator[str]:
 
 def _cell(rows: dict[tuple[str, str, str], record.Row], client: str, case: str) -> str:
     passed = {engine for engine in ENGINES if (row := rows.get((client, case, engine))) and row.passed}
-    words = []
-    for word, engines in (("both", {"scripted", "cascade"}), ("relay", BEHIND.keys())):
-        run = [engine for engine in ENGINES if engine in engines and (client, case, engine) in rows]
-        words += [word] if run and passed.issuperset(run) else [engine for engine in run if engine in passed]
-    return ", ".join(words) or "none"
+    both = {"scripted", "cascade"} <= passed
+    words = [engine for engine in ENGINES if engine in passed and not (both and engine not in BEHIND)]
+    return ", ".join(["both"] * both + words) or "none"
 
 
 def _one_line(text: str) -> str:
@@ -345,7 +343,7 @@ def _endpoints() -> Iterator[str]:
 
 def _state(endpoint: str, served: set[str]) -> str:
     if endpoint in REFUSED:
-        return f"no: refused with `{REFUSED[endpoint]}`"
+        return f"handed on by the relay; other engines: refused with `{REFUSED[endpoint]}`"
     return "yes" if endpoint in served else f"no: {ABSENT[endpoint]}"
 
 

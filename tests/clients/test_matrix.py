@@ -120,6 +120,3 @@ def test_what_needs_rest_is_not_run_through_a_relay() -> None:
         case for client in CLIENTS for case in set(client.cases) - set(client.cases_over("relay"))
     } == REST_CASES
     assert all(client.cases_over("scripted") == client.cases for client in CLIENTS)
-    assert all(
-        set(client.cases_over("relay-cascade")) < set(client.cases_over("relay")) for client in CLIENTS
-    )
