@@ -187,7 +187,8 @@ def _transcribed(
 def _speech_started(
     mirror: Mirror, event: se.InputAudioBufferSpeechStarted, frame: bytes, now_ms: int
 ) -> Wrong:
-    mirror.speech_started(event.item_id, now_ms)
+    mirror.input.speaking = event.item_id
+    mirror.known.playback.flush()
     offset = mirror.input.offset_ms
     if offset:
         _again(mirror, event, audio_start_ms=event.audio_start_ms + offset)
@@ -222,14 +223,14 @@ def _timed_out(
 
 def _committed(mirror: Mirror, event: se.InputAudioBufferCommitted, frame: bytes, now_ms: int) -> Wrong:
     mirror.up.asked.answered("input_audio_buffer.committed")
-    mirror.input.speaking, mirror.input.uncommitted = None, 0
+    mirror.input.emptied()
     _hand_on(mirror, event, frame)
     return None
 
 
 def _cleared(mirror: Mirror, event: se.InputAudioBufferCleared, frame: bytes, now_ms: int) -> Wrong:
     mirror.up.asked.answered("input_audio_buffer.cleared")
-    mirror.input.speaking, mirror.input.uncommitted = None, 0
+    mirror.input.emptied()
     _hand_on(mirror, event, frame)
     return None
 
@@ -245,7 +246,7 @@ def _response_created(mirror: Mirror, plain: dict[str, Any], frame: bytes, now_m
         return "a response is created twice"
     event = se.ResponseCreated(event_id=str(plain.get("event_id", "")), response=response)
     ask = mirror.up.asked.answered("response.created")
-    mirror.begin_response(Following(response), now_ms, asked=ask is not None)
+    mirror.answering.begin(Following(response), now_ms, asked=ask is not None)
     _in_one_conversation(mirror, event, frame)
     return None
 
@@ -281,10 +282,10 @@ def end(mirror: Mirror, response: ResponseObject, now_ms: int) -> None:
     mirror.outbox.send(se.ResponseDone, response=shown)
     held = mirror.known.running[response.id].held is not None
     _ended(mirror, response, now_ms)
-    if held and not mirror.limited:
+    if held and not mirror.answering.limited:
         # The upstream's own came while the response was held back.
         mirror.outbox.send(se.RateLimitsUpdated, rate_limits=[])
-    mirror.tell_results(response.id, now_ms, completed=response.status == "completed")
+    mirror.rounds.tell_results(response.id, now_ms, completed=response.status == "completed")
 
 
 def _ended(mirror: Mirror, response: ResponseObject, now_ms: int) -> None:
@@ -293,7 +294,9 @@ def _ended(mirror: Mirror, response: ResponseObject, now_ms: int) -> None:
     following = mirror.known.end(response.id)
     used = response.usage.total_tokens if response.usage is not None else 0
     if following is not None:
-        mirror.end_response(following, used, now_ms)
+        mirror.answering.end(following, used, now_ms)
+        if not mirror.known.running:
+            mirror.rounds.follow_decisions(now_ms)
 
 
 def _response(plain: dict[str, Any]) -> ResponseObject | None:
@@ -359,7 +362,9 @@ def _audio(mirror: Mirror, event: se.ResponseOutputAudioDelta, frame: bytes, now
 
 
 def _limits(mirror: Mirror, event: se.RateLimitsUpdated, frame: bytes, now_ms: int) -> Wrong:
-    if not mirror.limited:  # The limits of this server's clients, where they have some, are told instead.
+    if (
+        not mirror.answering.limited
+    ):  # The limits of this server's clients, where they have some, are told instead.
         _hand_on(mirror, event, frame)
     return None
 

@@ -1,0 +1,47 @@
+"""When the upstream is lost: what was going on is brought to its end, and what can be asked of the next one is kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vivavoce.engines.relay.asked import Ask
+from vivavoce.protocol import server_events as se
+from vivavoce.protocol.responses import ErrorDetail
+from vivavoce.session.outbox import Outbox
+from vivavoce.session.upstream import Failure
+
+if TYPE_CHECKING:
+    from vivavoce.engines.relay.mirror import Mirror
+
+REPEATED = frozenset({"session.update", "conversation.item.create", "conversation.item.delete"})
+"""What a client asked of an upstream that was lost before it answered, and what is simply asked of the next."""
+
+
+def end_all(mirror: Mirror, failure: Failure, now_ms: int, *, goes_on: bool) -> None:
+    """Nothing more comes of what was going on; everybody concerned is told. If it `goes_on`, questions are kept, and speech is spoken of."""
+    mirror.front.abandon()
+    told = mirror.answering.fail(failure, now_ms)
+    told = _end_questions(mirror, failure, goes_on=goes_on) or told
+    unheard = mirror.input.unheard(mirror.config)
+    mirror.input.emptied()
+    if unheard and goes_on and not told:
+        blame(mirror.outbox, failure)
+
+
+def _end_questions(mirror: Mirror, failure: Failure, *, goes_on: bool) -> bool:
+    kept: list[Ask] = mirror.up.repeat if goes_on else []
+    told = False
+    for ask in mirror.up.asked.take_all():
+        if goes_on and ask.kind in REPEATED:
+            kept.append(ask)
+        elif ask.source is not None:
+            blame(mirror.outbox, failure, ask.source, ask.event_id)
+            told = True
+    mirror.up.repeat = kept
+    return told
+
+
+def blame(outbox: Outbox, failure: Failure, source: str | None = None, event_id: str | None = None) -> None:
+    """Tell one client, or all of them, why something came to nothing."""
+    detail = ErrorDetail(type=failure.type, code=failure.code, message=failure.message, event_id=event_id)
+    outbox.send(se.ErrorEvent, to=source, error=detail)

@@ -1,0 +1,58 @@
+"""What the upstream hears of tools that are called in front of it: their lists, what calls returned, and that it is to go on."""
+
+from __future__ import annotations
+
+from vivavoce.call.machines import AnySession
+from vivavoce.engines.relay.front_tools import FrontTools
+from vivavoce.engines.relay.known import Known
+from vivavoce.engines.relay.uplink import Uplink
+from vivavoce.protocol.responses import ResponseObject
+from vivavoce.protocol.session_objects import SessionObject
+from vivavoce.session.outbox import Outbox
+from vivavoce.session.tool_calls import ListingFailed, ToolAnswered, ToolFailed, ToolsListed
+
+
+class ToolRounds:
+    """One session's; the calls themselves are in front_tools.py."""
+
+    def __init__(self, outbox: Outbox, up: Uplink, known: Known, front: FrontTools) -> None:
+        self._outbox = outbox
+        self._up = up
+        self._known = known
+        self._front = front
+
+    def listed(self, signal: ToolsListed | ListingFailed, config: AnySession, now_ms: int) -> None:
+        """A list has come, or cannot: the upstream is offered what there is."""
+        self._front.listed(signal)
+        if isinstance(config, SessionObject) and self._up.was_live:
+            offered = {"type": "realtime", "tools": self._front.functions(config.tools)}
+            self._up.ask("session.update", now_ms, session=offered)
+
+    def returned(self, signal: ToolAnswered | ToolFailed, now_ms: int) -> ResponseObject | None:
+        """A call has returned; the response that only waited for this, as the upstream has ended it."""
+        response_id = self._front.returned(signal)
+        if response_id is None or self._front.waits(response_id):
+            return None
+        response = self._known.running.get(response_id)
+        if response is None:
+            self.tell_results(response_id, now_ms)
+            return None
+        return response.held
+
+    def follow_decisions(self, now_ms: int) -> None:
+        """Calls that a client has allowed begin, as soon as nobody else speaks; that others were not, the upstream hears."""
+        for ready in self._front.decided():
+            self.tell_results(ready, now_ms)
+
+    def tell_results(self, response_id: str, now_ms: int, *, completed: bool = True) -> None:
+        """The upstream hears what its calls returned, and is asked to go on, where nobody else has the next word."""
+        results = self._front.results(response_id)
+        if results is None:
+            return
+        for call_id, output in results.outputs:
+            item_id = self._outbox.new_id("item")
+            self._front.unseen.add(item_id)
+            item = {"id": item_id, "type": "function_call_output", "call_id": call_id, "output": output}
+            self._up.ask("conversation.item.create", now_ms, item=item)
+        if results.outputs and results.goes_on and completed and self._front.may_go_on():
+            self._up.ask("response.create", now_ms)
