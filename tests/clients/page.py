@@ -77,7 +77,11 @@ FIELDS: Final = {
     "truncation": (WORKS, "", "docs/behaviours/context.md"),
     "prompt": (WORKS, "prompts are files of this server", "tests/session/test_prompts.py"),
     "expires_at": (WORKS, "", "tests/call/test_registry.py"),
-    "include": (ECHOED, "recognition gives no logprobs", "docs/behaviours/transcription.md"),
+    "include": (
+        WORKS,
+        "logprobs where the recogniser gives any: the built-in one does not",
+        "docs/behaviours/transcription.md",
+    ),
     "audio.input.format": (WORKS, "24 kHz PCM, µ-law, A-law", "tests/server/test_turn_settings.py"),
     "audio.input.transcription": (
         WORKS,

@@ -38,6 +38,7 @@ from vivavoce.protocol.responses import (
     TokensUsage,
     TranscriptionErrorDetail,
     TranscriptionLanguage,
+    TranscriptionTokenDetails,
     Usage,
 )
 from vivavoce.protocol.session_objects import (
@@ -240,7 +241,7 @@ def server_events() -> list[ev.ServerEvent]:
         total_tokens=20,
         input_tokens=12,
         output_tokens=8,
-        input_token_details=InputTokenDetails(text_tokens=2, audio_tokens=10),
+        input_token_details=TranscriptionTokenDetails(text_tokens=2, audio_tokens=10),
     )
     error = ErrorDetail(type="invalid_request_error", message="no")
     full_error = ErrorDetail(

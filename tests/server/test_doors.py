@@ -92,12 +92,29 @@ async def test_unknown_calls_and_intents_are_refused_before_the_upgrade(tmp_path
         assert (status, error["code"]) == (400, "invalid_intent")
 
 
-@pytest.mark.parametrize("query", ["model=gpt-realtime-2", "model=something-else", ""])
+@pytest.mark.parametrize("query", ["", "model=", "deployment=gpt-realtime-2"])
+async def test_a_new_session_is_for_a_model_or_for_transcripts(tmp_path: Path, query: str) -> None:
+    async with server(tmp_path) as url:
+        status, error = await refused(url, query)
+        assert (status, error["code"], error["param"]) == (400, "missing_required_parameter", "model")
+
+
+@pytest.mark.parametrize("more", ["model=gpt-realtime-2", "intent=transcription"])
+async def test_a_session_that_is_there_has_its_model(tmp_path: Path, more: str) -> None:
+    async with server(tmp_path) as url, raw_client(url) as talk:
+        call_id = (await talk.next())["session"]["vivavoce"]["call_id"]
+        status, error = await refused(url, f"call_id={call_id}&{more}")
+        assert (status, error["code"], error["param"]) == (400, "mutually_exclusive_parameters", "call_id")
+
+
+@pytest.mark.parametrize(
+    "query", ["model=gpt-realtime-2", "model=something-else", "intent=transcription&model=m"]
+)
 async def test_any_model_is_answered_by_the_configured_engine(tmp_path: Path, query: str) -> None:
     async with server(tmp_path) as url, raw_client(url, query) as talk:
         session = (await talk.next())["session"]
-        assert session["model"] == (query.partition("=")[2] or "gpt-realtime-2")
-        assert session["vivavoce"]["llm"] == "script"
+        assert session.get("model", "m") == query.rpartition("=")[2]
+        assert session["vivavoce"]["stt"] == "constant transcript"
 
 
 # --- dialects -----------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from vivavoce.audio.clip import Clip, Frame
 from vivavoce.protocol.client_events import ClientEvent, InputAudioBufferAppend
 from vivavoce.protocol.errors import ClientError
+from vivavoce.protocol.responses import LogProb
 from vivavoce.protocol.session_objects import SessionObject, TranscriptionSessionObject
 from vivavoce.session.effects import Effect, EngineEffect
 from vivavoce.session.options import SessionOptions
@@ -139,7 +140,8 @@ class VoiceActivityModel(Protocol):
 class Hints:
     """What a call is likely to be about, for stages that can be biased: words from instructions and tools.
 
-    patient: nobody waits at the other end of a line, so what is made of these may take its time.
+    patient: nobody waits at the other end of a line, so what is made of these may take its time. logprobs: somebody wants to know how
+    likely the words are.
     """
 
     instructions: str = ""
@@ -147,6 +149,7 @@ class Hints:
     keywords: tuple[str, ...] = ()
     language: str = "en"
     patient: bool = False
+    logprobs: bool = False
 
 
 class Utterance(Protocol):
@@ -163,6 +166,15 @@ class Utterance(Protocol):
 
     def cancel(self) -> None:
         """Give up; frees the decoder. Harmless after `finish`."""
+
+
+@runtime_checkable
+class Scored(Protocol):
+    """An utterance of a recogniser that knows how likely its words are."""
+
+    @property
+    def logprobs(self) -> tuple[LogProb, ...]:
+        """Of the tokens of the text that `finish` returned; empty where they were not asked for (`Hints.logprobs`) or not given."""
 
 
 class Listener(Protocol):

@@ -300,6 +300,11 @@ def duplicate_item(item_id: str) -> ClientError:
     )
 
 
+def reserved_item_id(item_id: str) -> ClientError:
+    """An id that means something else where ids are given (`previous_item_id`)."""
+    return invalid_because("item.id", f"'{item_id}' stands for the beginning of the conversation")
+
+
 def too_many_images(limit_bytes: int) -> ClientError:
     return ClientError(
         "invalid_value",

@@ -58,13 +58,18 @@ class Usage(Struct, frozen=True, kw_only=True):
     output_token_details: OutputTokenDetails = OutputTokenDetails()
 
 
+class TranscriptionTokenDetails(Struct, frozen=True, kw_only=True):
+    text_tokens: int = 0
+    audio_tokens: int = 0
+
+
 class TokensUsage(Struct, tag_field="type", tag="tokens", frozen=True, kw_only=True):
     """Usage of a transcription billed by tokens."""
 
     total_tokens: int
     input_tokens: int
     output_tokens: int
-    input_token_details: InputTokenDetails | UnsetType = UNSET
+    input_token_details: TranscriptionTokenDetails | UnsetType = UNSET
 
 
 class DurationUsage(Struct, tag_field="type", tag="duration", frozen=True, kw_only=True):

@@ -123,6 +123,9 @@ class RealtimeEndpoint:
         """A call of its own, or a place in one that lives."""
         if "call_id" not in query:
             return unsupported(query) or plan_of(query, admitted)
+        if query.keys() & {"model", "intent"}:
+            message = "'call_id' names a session that is there; 'model' and 'intent' are for new ones."
+            return Refusal(400, "mutually_exclusive_parameters", message, "call_id")
         call = self._calls.get(query["call_id"][0])
         if call is None or call.closed.done() or not admitted.owner.may_join(call.owner):
             # Whoever may not join it is not told that there is one.
@@ -213,6 +216,9 @@ def plan_of(query: dict[str, list[str]], admitted: Admitted) -> Plan | Refusal:
     asked = query.get("model", [None])[0]
     opening = admitted.opening
     if opening is None:
+        if asked is None and "intent" not in query:
+            message = "Missing required parameter: 'model'. Connect with ?model=NAME, ?intent=transcription or ?call_id=ID."
+            return Refusal(400, "missing_required_parameter", message, "model")
         return Plan(admitted.owner, asked or DEFAULT_MODEL, setup_of(query))
     if opening.kind == "translation":
         message = "This client secret is for translation sessions, which begin at /v1/realtime/translations."

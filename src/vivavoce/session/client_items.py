@@ -16,6 +16,7 @@ from vivavoce.protocol.items import (
     FunctionCallOutputItem,
     InputAudio,
     InputImage,
+    InputItem,
     Item,
     MessageItem,
     OutputAudio,
@@ -50,7 +51,7 @@ class ClientItems:
         if promised_id is not None and item.id == promised_id:
             raise errors.duplicate_item(item.id)
         self._check_images(item)
-        sound = _take_audio(item, wire)
+        sound = _take_audio(item, wire, "item")
         item.id = item.id or self._outbox.new_id("item")
         if isinstance(item, FunctionCallItem) and not item.call_id:
             item.call_id = self._outbox.new_id("call")
@@ -62,6 +63,22 @@ class ClientItems:
             self._item_audio.add(item.id, [sound])
             self._outbox.put(Transcribe(item.id, (Frame(0, sound),)))
         return item
+
+    def sounds(self, inputs: list[InputItem], wire: AudioFormat) -> list[Transcribe]:
+        """What is to be heard in the items that a response is given instead of the conversation; their bytes are taken out of them.
+
+        They get ids of their own, whatever the client calls them: what is heard in them says nothing of the conversation's items.
+        Raises ClientError before anything has changed.
+        """
+        heard: list[Transcribe] = []
+        for index, item in enumerate(inputs):
+            sound = _take_audio(item, wire, f"response.input[{index}]")
+            if sound is not None and isinstance(item, MessageItem):
+                item.id = self._outbox.new_id("item")
+                heard.append(Transcribe(item.id, (Frame(0, sound),)))
+        for one in heard:
+            self._item_audio.measure(one.item_id, one.audio[0].clip.ticks)
+        return heard
 
     def retrieve(
         self, event: ce.ConversationItemRetrieve, source: str, heard: AudioFormat, said: AudioFormat
@@ -122,17 +139,20 @@ def _image_bytes(item: Item) -> int:
     return sum(len(part.image_url or "") for part in parts if isinstance(part, InputImage))
 
 
-def _take_audio(item: Item, wire: AudioFormat) -> Clip | None:
-    """Take the bytes out of a user's item; they are kept with all other audio, within its caps, several parts as one."""
+def _take_audio(item: InputItem, wire: AudioFormat, path: str) -> Clip | None:
+    """Take the bytes out of an item. A user's are kept with all other audio, within its caps, several parts as one; an assistant's
+    mean nothing, since only its words can be told (protocol reference 2.3)."""
     if not isinstance(item, MessageItem):
         return None
     sound: Clip | None = None
     for index, part in enumerate(item.content):
+        if isinstance(part, OutputAudio):
+            part.audio = UNSET
         if isinstance(part, InputAudio) and part.audio is not UNSET:
             try:
                 more = decode_audio(part.audio, wire.type)
             except AudioError as error:
-                raise ClientError("invalid_value", str(error), f"item.content[{index}].audio") from None
+                raise ClientError("invalid_value", str(error), f"{path}.content[{index}].audio") from None
             part.audio = UNSET
             sound = more if sound is None else Clip(sound.pcm + more.pcm, more.rate_hz)
     return sound

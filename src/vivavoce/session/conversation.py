@@ -55,6 +55,8 @@ class Conversation:
         """Raise ClientError unless `insert` with the same arguments would succeed (protocol reference 4.11)."""
         if item.id and item.id in self._items:
             raise errors.duplicate_item(item.id)
+        if item.id == ROOT:
+            raise errors.reserved_item_id(ROOT)
         if previous_item_id not in (None, ROOT) and previous_item_id not in self._items:
             raise errors.unknown_previous_item(str(previous_item_id))
         if isinstance(item, FunctionCallOutputItem) and self.call(item.call_id) is None:

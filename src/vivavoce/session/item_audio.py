@@ -29,6 +29,10 @@ class ItemAudio:
                 self._bytes += len(clip.pcm)
         self._shed(item_id)
 
+    def measure(self, item_id: str, ticks: int) -> None:
+        """Remember the length of audio that nobody can ask back."""
+        self._ticks[item_id] = ticks
+
     def ticks(self, item_id: str) -> int:
         """Length of the item's audio in ticks, whether or not its bytes are still held."""
         return self._ticks.get(item_id, 0)

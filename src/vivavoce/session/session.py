@@ -274,7 +274,7 @@ class RealtimeSession:
 
     def _transcribed(self, signal: TranscriptFinished, now_ms: int) -> None:
         self.ear.clock.mark("stt_final", now_ms)
-        self.transcripts.finished(signal, self.config.audio.input.transcription)
+        self.transcripts.finished(signal, self.config.audio.input.transcription, self.config.include)
         self.floor.understood(self.config, signal.item_id, signal.text, now_ms)
 
     # --- items ----------------------------------------------------------------------------------------------------------
@@ -338,7 +338,10 @@ class RealtimeSession:
                     raise errors.active_response(self.floor.active_response_id)
                 self.floor.kept = config
                 return
+        sounds = self.items.sounds(config.input or [], self.config.audio.input.format)
         self.mcp.tools.follow(config.tools)
+        for sound in sounds:
+            self._outbox.put(sound)
         self.floor.create(self.config, config, now_ms)
 
     def _cancel_response(self, event: ce.ResponseCancel, source: str, now_ms: int) -> None:

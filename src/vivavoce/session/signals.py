@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 
 from vivavoce.audio.clip import Clip
+from vivavoce.protocol.responses import LogProb
 from vivavoce.session.tool_calls import McpSignal
 from vivavoce.session.upstream import UpstreamSignal
 
@@ -43,10 +44,11 @@ class TurnCompleteness(msgspec.Struct, frozen=True, gc=False):
 
 
 class TranscriptFinished(msgspec.Struct, frozen=True, gc=False):
-    """The final transcript of an item's audio. Empty when nothing was recognised."""
+    """The final transcript of an item's audio. Empty when nothing was recognised. `logprobs`: of its tokens, where they are known."""
 
     item_id: str
     text: str
+    logprobs: tuple[LogProb, ...] = ()
 
 
 class TranscriptFailed(msgspec.Struct, frozen=True, gc=False):

@@ -115,7 +115,7 @@ class TranscriptionSession:
             case TranscriptPartial():
                 self._partial(signal)
             case TranscriptFinished():
-                self.transcripts.finished(signal, wanted)
+                self.transcripts.finished(signal, wanted, self.config.include)
             case TranscriptFailed():
                 self.transcripts.failed(signal, wanted)
 
@@ -166,6 +166,7 @@ class TranscriptionSession:
             id=self.config.id,
             model="",
             audio=AudioConfig(input=heard),
+            include=self.config.include,
             instructions="" if prompt is UNSET else prompt,
         )
         self._outbox.put(Configure(told))

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from vivavoce.audio.clip import ticks_to_ms
 from vivavoce.protocol import server_events as se
 from vivavoce.protocol.items import InputAudio, MessageItem
 from vivavoce.protocol.responses import (
     DurationUsage,
-    InputTokenDetails,
+    LogProb,
     TokensUsage,
     TranscriptionErrorDetail,
+    TranscriptionTokenDetails,
     TranscriptionUsage,
 )
-from vivavoce.protocol.session_objects import Transcription
+from vivavoce.protocol.session_objects import Include, Transcription
 from vivavoce.protocol.transcription_sessions import Family, family_of
 from vivavoce.session.conversation import Conversation
 from vivavoce.session.item_audio import ItemAudio
@@ -50,14 +51,20 @@ class Transcripts:
         """What is being said is not going to be an item."""
         self._growing.pop(item_id, None)
 
-    def finished(self, signal: TranscriptFinished, wanted: Transcription | None) -> None:
-        """The final transcript of an item; told if the client asked for transcripts, known in any case."""
+    def finished(
+        self, signal: TranscriptFinished, wanted: Transcription | None, include: list[Include] | None
+    ) -> None:
+        """The final transcript of an item; told if the client asked for transcripts, known in any case.
+
+        include: what else it asked for; log probabilities are all there is, and are told where the recogniser gave any.
+        """
         item = self._conversation.get(signal.item_id)
         growing = self._growing.pop(signal.item_id, None) or StablePrefix()
         if isinstance(item, MessageItem):
             self._conversation.understood[item.id] = signal.text
             if wanted is not None:
-                self._tell(item, signal.text, growing, wanted)
+                logprobs = list(signal.logprobs) if include and signal.logprobs else UNSET
+                self._tell(item, signal.text, growing, wanted, logprobs)
 
     def failed(self, signal: TranscriptFailed, wanted: Transcription | None) -> None:
         """There is going to be no transcript of an item."""
@@ -73,7 +80,14 @@ class Transcripts:
                 error=error,
             )
 
-    def _tell(self, item: MessageItem, text: str, growing: StablePrefix, wanted: Transcription) -> None:
+    def _tell(
+        self,
+        item: MessageItem,
+        text: str,
+        growing: StablePrefix,
+        wanted: Transcription,
+        logprobs: list[LogProb] | UnsetType,
+    ) -> None:
         heard = [(i, part) for i, part in enumerate(item.content) if isinstance(part, InputAudio)]
         if not heard:
             return  # Deleted meanwhile, and another item told under its id.
@@ -88,6 +102,7 @@ class Transcripts:
             item_id=item.id,
             content_index=index,
             transcript=text,
+            logprobs=logprobs,
             usage=self._usage(item.id, text, family, wanted),
         )
 
@@ -122,5 +137,5 @@ class Transcripts:
             total_tokens=prompt + audio + said,
             input_tokens=prompt + audio,
             output_tokens=said,
-            input_token_details=InputTokenDetails(text_tokens=prompt, audio_tokens=audio),
+            input_token_details=TranscriptionTokenDetails(text_tokens=prompt, audio_tokens=audio),
         )

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
+
 from vivavoce.call.driver import Call
+from vivavoce.protocol.responses import LogProb
 from vivavoce.session.signals import (
     ClauseSpoken,
     EngineFailed,
@@ -129,7 +132,8 @@ class EngineLines:
         if first == "fails":
             self._puppet.emit(TranscriptFailed(item_id, "audio_unintelligible", str(words.plain[1])))
         else:
-            self._puppet.emit(TranscriptFinished(item_id, first))
+            logprobs = msgspec.convert(words.pairs.get("logprobs", []), tuple[LogProb, ...])
+            self._puppet.emit(TranscriptFinished(item_id, first, logprobs))
 
     def _oldest_unheard(self) -> str:
         if not self._puppet.unheard:

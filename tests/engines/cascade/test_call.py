@@ -29,8 +29,11 @@ from vivavoce.engines.cascade.call import CascadeCall
 from vivavoce.engines.cascade.messages import SILENT_CALLER
 from vivavoce.protocol.errors import EngineError
 from vivavoce.protocol.items import InputAudio, InputText, MessageItem
+from vivavoce.protocol.responses import LogProb
+from vivavoce.protocol.session_objects import Include, SessionObject
 from vivavoce.session.effects import (
     Cancel,
+    Configure,
     Forget,
     Generate,
     JudgeTurn,
@@ -78,6 +81,7 @@ class FakeUtterance:
     on_partial: Callable[[str], None] = print
     fed: int = 0
     cancelled: bool = False
+    logprobs: tuple[LogProb, ...] = ()
 
     def feed(self, clip: Clip) -> None:
         self.fed += clip.samples
@@ -100,6 +104,7 @@ class FakeUtterance:
 class FakeListener:
     words: str = "where is my order"
     fails: bool = False
+    logprobs: tuple[LogProb, ...] = ()
     begun: list[FakeUtterance] = field(default_factory=list)
     hints: list[Hints] = field(default_factory=list)
 
@@ -107,7 +112,7 @@ class FakeListener:
         self.hints.append(hints)
 
     def begin(self, on_partial: Callable[[str], None]) -> FakeUtterance:
-        self.begun.append(FakeUtterance(self.words, self.fails, on_partial))
+        self.begun.append(FakeUtterance(self.words, self.fails, on_partial, logprobs=self.logprobs))
         return self.begun[-1]
 
     def close(self) -> None: ...
@@ -256,6 +261,17 @@ async def test_speech_is_streamed_from_its_padded_start_and_answered_by_what_was
     assert bench.listener.begun[0].fed == 3 * 480
     assert TranscriptFinished("item_1", "where is my order") in bench.said
     assert bench.model.prompts[0].messages[-1] == {"role": "user", "content": "where is my order"}
+
+
+async def test_how_likely_the_words_are_is_asked_and_told() -> None:
+    known = (LogProb(token="yes", logprob=-0.5, bytes=[121, 101, 115]),)
+    bench = Bench(listener=FakeListener(words="yes", logprobs=known))
+    included: list[Include] = ["item.input_audio_transcription.logprobs"]
+    bench.call.perform(Configure(SessionObject(id="s", model="m", include=included)))
+    bench.call.perform(Transcribe("item_1", (Frame(0, SOUND),)))
+    await bench.settle()
+    assert [hints.logprobs for hints in bench.listener.hints] == [True]
+    assert bench.said == [TranscriptFinished("item_1", "yes", known)]
 
 
 async def test_nothing_recognised_is_answered_by_silence_and_no_model_is_asked() -> None:

@@ -22,6 +22,7 @@ from vivavoce.engines.cascade.stt.remote import RemoteSttSettings, RemoteTranscr
 from vivavoce.engines.cascade.stt.second import SecondTranscriber
 from vivavoce.engines.cascade.stt.socket import SocketTranscriber
 from vivavoce.protocol.errors import EngineError
+from vivavoce.protocol.responses import LogProb
 
 KEY = "sk-very-secret-0123456789"
 JSON = "application/json"
@@ -124,6 +125,46 @@ async def test_fields_that_a_server_refuses_are_left_out_from_then_on() -> None:
         stt = transcriber(url)
         assert (await said(stt))[0] == "Hi."
     assert [b'name="stream"' in form for form in played.raw] == [True, False]
+
+
+LOGPROBS = [{"token": "Hi", "logprob": -0.25, "bytes": [72, 105]}, {"token": ".", "logprob": -1}]
+READ = (LogProb(token="Hi", logprob=-0.25, bytes=[72, 105]), LogProb(token=".", logprob=-1.0, bytes=[46]))
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (answered(msgspec.json.encode({"text": "Hi.", "logprobs": LOGPROBS}), JSON), READ),
+        (answered(event({"type": "transcript.text.done", "text": "Hi.", "logprobs": LOGPROBS}), "text/event-stream"), READ),
+        (answered(msgspec.json.encode({"text": "Hi.", "logprobs": [*LOGPROBS, {"token": "x"}]}), JSON), ()),
+        (answered(msgspec.json.encode({"text": "Hi.", "logprobs": "none"}), JSON), ()),
+        (text("Hi."), ()),
+    ],
+    ids=["whole", "stream", "half", "odd", "none"],
+)  # fmt: skip
+async def test_log_probabilities_are_asked_for_where_somebody_wants_them(answer: Any, told: Any) -> None:
+    async with endpoint(answer, text("Hi.")) as (played, url):
+        first = SecondTranscriber(transcriber(url), transcriber(url))
+        listener = first.open()
+        for wanted in (True, False):
+            listener.configure(Hints(logprobs=wanted))
+            utterance = listener.begin(lambda text: None)
+            utterance.feed(tone(400))
+            assert await utterance.finish() == "Hi."
+            assert utterance.logprobs == (told if wanted else ())
+        listener.close()
+        await first.close()
+    assert [b'name="include[]"\r\n\r\nlogprobs' in form for form in played.raw] == [True, False]
+
+
+@pytest.mark.parametrize(
+    "words", ["Unknown parameter: 'include[]'.", "logprobs is not supported by this model"]
+)
+async def test_an_endpoint_that_knows_no_log_probabilities_is_not_asked_again(words: str) -> None:
+    refusal = answered(msgspec.json.encode({"error": {"message": words}}), JSON, "400 No")
+    async with endpoint(refusal, text("Hi.")) as (played, url):
+        assert (await said(transcriber(url), hints=Hints(logprobs=True)))[0] == "Hi."
+    assert [b'name="include[]"' in form for form in played.raw] == [True, False]
 
 
 async def test_what_was_read_at_a_pause_stands_where_nothing_was_said_since() -> None:
@@ -317,6 +358,19 @@ async def test_failures_of_the_socket(on_commit: list[dict[str, Any]] | None, me
             await over_socket(url, one, timeout_s=0.2 if "within" in message else 10.0)
     assert message in caught.value.message
     assert KEY not in str(caught.value)
+
+
+async def test_the_socket_tells_log_probabilities() -> None:
+    async def one(listener: Any) -> Any:
+        listener.configure(Hints(logprobs=True))
+        utterance = listener.begin(lambda text: None)
+        utterance.feed(tone(400))
+        await utterance.finish()
+        return utterance.logprobs
+
+    async with realtime([completed("Hi.") | {"logprobs": LOGPROBS}]) as (played, url):
+        assert await over_socket(url, one) == READ
+    assert played.received[0]["session"]["include"] == ["item.input_audio_transcription.logprobs"]
 
 
 async def test_nothing_said_is_nothing_heard_and_a_forgotten_utterance_hangs_up() -> None:

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import numpy as np
 import pytest
 import soundfile
 from openai import APIStatusError, AsyncOpenAI, BadRequestError
 
+from tests.engines.played import answered, endpoint
 from tests.server.rest.rig import TONE, client, wav
 from tests.server.rig import server
+from vivavoce.call.ports import Stages
+from vivavoce.call.settings import load_settings
+from vivavoce.engines.cascade.stt.remote import RemoteSttSettings, RemoteTranscriber
+from vivavoce.engines.scripted.engine import ScriptedEngine, ScriptedSettings
+from vivavoce.server.app import create_app
 
 SILENCE = bytes(2 * 16_000)
 TWICE = TONE + SILENCE + TONE + SILENCE
@@ -206,3 +214,38 @@ async def test_what_cannot_be_done_is_said(tmp_path: Path) -> None:
     assert no_file.json()["error"]["param"] == "file"
     assert no_file.json()["error"]["code"] == "missing_required_parameter"
     assert no_form.status_code == 400
+
+
+class HearsElsewhere(ScriptedEngine):
+    """Its recogniser is an endpoint, which knows how likely words are."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(ScriptedSettings())
+        self.stt = RemoteTranscriber(RemoteSttSettings(url, "small"))
+
+    def stages(self) -> Stages:
+        return replace(super().stages(), stt=self.stt)
+
+
+async def test_log_probabilities_come_from_whoever_knows_them(tmp_path: Path) -> None:
+    logprobs = [{"token": "yes", "logprob": -0.5, "bytes": [121, 101, 115]}]
+    known = answered(msgspec.json.encode({"text": "yes", "logprobs": logprobs}), "application/json")
+    nothing = answered(b'{"text": "yes"}', "application/json")
+    async with endpoint(known, known, known, nothing) as (_, url):
+        engine = HearsElsewhere(url)
+        app = create_app(load_settings({"data_dir": str(tmp_path)}, environ={}), engine)
+        transport = httpx.ASGITransport(app, client=("127.0.0.1", 1))
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1/v1") as http:
+
+            async def ask(sound: bytes, **more: str) -> str:
+                fields = {"model": "gpt-4o-transcribe", "include[]": "logprobs", **more}
+                files = {"file": ("a.wav", sound, "audio/wav")}
+                return (await http.post("/audio/transcriptions", data=fields, files=files)).text
+
+            assert msgspec.json.decode(await ask(wav()))["logprobs"] == logprobs
+            events = (await ask(wav(), stream="true")).split("\n\n")
+            told = [msgspec.json.decode(one.removeprefix("data: ")) for one in events[:2]]
+            assert [one["logprobs"] for one in told] == [logprobs, logprobs]
+            # Half of the words would shift the others.
+            assert "logprobs" not in msgspec.json.decode(await ask(wav(TWICE)))
+        await engine.stt.close()

@@ -29,6 +29,7 @@ from vivavoce.call.ports import (
     ModelToolCall,
     ModelUsage,
     SaidSoFar,
+    Scored,
     Speech,
     Stages,
     Utterance,
@@ -154,7 +155,13 @@ class CascadeCall:
         spoken = wanted.language if isinstance(wanted, Transcription) else UNSET
         language = self._stages.language if spoken is UNSET else spoken
         tools = tuple(tool["function"] for tool in function_tools(tuple(session.tools)))
-        hints = Hints(session.instructions, tools, (*self._stages.keywords, *named, *self._awaited), language)
+        hints = Hints(
+            session.instructions,
+            tools,
+            (*self._stages.keywords, *named, *self._awaited),
+            language,
+            logprobs=bool(session.include),
+        )
         if hints != self._hints:
             self._hints = hints
             self._listener.configure(hints)
@@ -231,7 +238,8 @@ class CascadeCall:
         except asyncio.CancelledError:
             utterance.cancel()
             raise
-        self._emit(TranscriptFinished(item_id, text))
+        logprobs = utterance.logprobs if isinstance(utterance, Scored) else ()
+        self._emit(TranscriptFinished(item_id, text, logprobs))
         self._expect(text)
         return text
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from vivavoce.audio.clip import Clip, Frame, ms_to_ticks, ticks_to_ms
 from vivavoce.audio.frames import split
-from vivavoce.call.ports import Hints, Listener, Stages, VoiceActivity
+from vivavoce.call.ports import Hints, Listener, Scored, Stages, VoiceActivity
+from vivavoce.protocol.responses import LogProb
 from vivavoce.server.rest.errors import ApiError
 
 LONGEST_MS = 28_000
@@ -42,6 +43,7 @@ class Segment:
 
     stretch: Stretch
     text: str
+    logprobs: tuple[LogProb, ...] = ()
 
 
 @dataclass(slots=True)
@@ -112,9 +114,9 @@ async def segments(
         listener.configure(hints)
         async with aclosing(stretches(clip, stages.vad.open(), chunking)) as found:
             async for stretch in found:
-                text = await _heard(listener, _pieces(clip, stretch))
+                text, logprobs = await _heard(listener, _pieces(clip, stretch))
                 if text:
-                    yield Segment(stretch, text)
+                    yield Segment(stretch, text, logprobs)
     finally:
         listener.close()
 
@@ -123,13 +125,14 @@ def _pieces(clip: Clip, stretch: Stretch) -> Iterator[Clip]:
     return split(clip.cut(ms_to_ticks(stretch.start_ms), ms_to_ticks(stretch.end_ms)), _FEED_MS)
 
 
-async def _heard(listener: Listener, pieces: Iterator[Clip]) -> str:
+async def _heard(listener: Listener, pieces: Iterator[Clip]) -> tuple[str, tuple[LogProb, ...]]:
     utterance = listener.begin(lambda partial: None)
     try:
         for piece in pieces:
             utterance.feed(piece)
             await asyncio.sleep(0)
-        return (await utterance.finish()).strip()
+        text = (await utterance.finish()).strip()
+        return text, utterance.logprobs if isinstance(utterance, Scored) else ()
     finally:
         utterance.cancel()
 

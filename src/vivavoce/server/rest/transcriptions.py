@@ -104,7 +104,12 @@ async def create_transcription(
         check_language(one, stages)
     chunking = await _chunking(request, chunking_strategy)
     hints = Hints(
-        prompt or "", (), (*stages.keywords, *(keywords or ())), language or stages.language, patient=True
+        prompt or "",
+        (),
+        (*stages.keywords, *(keywords or ())),
+        language or stages.language,
+        patient=True,
+        logprobs=bool(include),
     )
     clip = await _clip(office, request, file)
     wanted = Wanted(clip, model, response_format, temperature, "transcribe", hints, chunking)
@@ -185,13 +190,15 @@ async def _all(wanted: Wanted, stages: Stages) -> list[Segment]:
 
 async def _events(wanted: Wanted, stages: Stages) -> AsyncGenerator[bytes, None]:
     """A delta for every stretch of speech: words that were told are never taken back."""
-    text = ""
+    text, said = "", list[Segment]()
     async with aclosing(segments(wanted.clip, stages, wanted.hints, wanted.chunking)) as heard:
         async for segment in heard:
             delta = f" {segment.text}" if text else segment.text
             text += delta
-            yield event({"type": "transcript.text.delta", "delta": delta})
-    yield event({"type": "transcript.text.done", "text": text, "usage": usage_of(wanted, text)})
+            said.append(segment)
+            yield event({"type": "transcript.text.delta", "delta": delta, **_logprobs([segment])})
+    done = {"type": "transcript.text.done", "text": text, "usage": usage_of(wanted, text)}
+    yield event(done | _logprobs(said))
     yield DONE
 
 
@@ -222,9 +229,15 @@ def _reply(wanted: Wanted, heard: list[Segment]) -> Response:
             return PlainTextResponse(subtitles.vtt(heard))
         case "verbose_json":
             return JSONResponse(_verbose(wanted, heard, text))
-    return JSONResponse(
-        {"text": text} | ({} if wanted.task == "translate" else {"usage": usage_of(wanted, text)})
-    )
+    usage = {} if wanted.task == "translate" else {"usage": usage_of(wanted, text)}
+    return JSONResponse({"text": text} | usage | _logprobs(heard))
+
+
+def _logprobs(heard: list[Segment]) -> dict[str, Any]:
+    """Where they were asked for and the recogniser gives them. Some words without them would shift all others: then there are none."""
+    if not heard or not all(segment.logprobs for segment in heard):
+        return {}
+    return {"logprobs": [msgspec.to_builtins(one) for segment in heard for one in segment.logprobs]}
 
 
 def _verbose(wanted: Wanted, heard: list[Segment], text: str) -> dict[str, Any]:

@@ -16,8 +16,10 @@ from vivavoce.audio.clip import Clip
 from vivavoce.call.ports import Hints
 from vivavoce.engines.cascade.chat_chunks import EventReader, Nonsense
 from vivavoce.engines.cascade.remote import Remote, error_text
+from vivavoce.engines.cascade.stt.likelihood import Reading, logprobs_of
 from vivavoce.engines.cascade.stt.recording import Recording
 from vivavoce.protocol.errors import EngineError
+from vivavoce.protocol.responses import LogProb
 
 if TYPE_CHECKING:
     import httpx
@@ -26,7 +28,7 @@ RATE_HZ = 16_000
 SHORTEST_MS = 100
 """Endpoints refuse less; nobody says a word in it."""
 LONGEST_PROMPT = 8000
-_OPTIONAL = ("stream", "keywords", "prompt")
+_OPTIONAL = ("stream", "keywords", "prompt", "include")
 """Fields that some servers refuse. The transcript is nearly the same without them."""
 
 Told = Literal["keywords", "session", "off"]
@@ -75,14 +77,14 @@ class RemoteTranscriber:
         """Close the pooled connections."""
         await self.remote.close()
 
-    async def read(self, wav: bytes, hints: Hints, on_partial: Callable[[str], None]) -> str:
+    async def read(self, wav: bytes, hints: Hints, on_partial: Callable[[str], None]) -> Reading:
         """The words in a recording. Raises EngineError("stt", ...)."""
         deadline = asyncio.get_running_loop().time() + self.settings.timeout_s
         late = f"sent no transcript within {self.settings.timeout_s:g} s"
         response = await self._open(wav, hints, deadline, late)
         try:
             async with asyncio.timeout_at(deadline):
-                return await self._text(response, on_partial)
+                return await self._reading(response, on_partial)
         except TimeoutError as problem:
             raise self.remote.error(late, True) from problem
         finally:
@@ -102,11 +104,16 @@ class RemoteTranscriber:
                 refusal = await self.remote.refusal(response, deadline)
             finally:
                 await response.aclose()
-            named = next((name for name in _OPTIONAL if name in refusal and name not in self.refused), None)
+            named = self._named(refusal.replace("logprobs", "include"), hints)
             if named is None or response.status_code not in (400, 422):
                 raise self.remote.failed(response.status_code, refusal)
             self.refused.add(named)
         raise self.remote.error("keeps refusing the request")
+
+    def _named(self, refusal: str, hints: Hints) -> str | None:
+        """The field that a refusal is about. Many a sentence has the word "include" in it: only where it was asked for."""
+        sent = _OPTIONAL if hints.logprobs else _OPTIONAL[:-1]
+        return next((name for name in sent if name in refusal and name not in self.refused), None)
 
     def _fields(self, hints: Hints) -> dict[str, str | list[str]]:
         told = told_of(hints, self.settings.hints)
@@ -121,9 +128,11 @@ class RemoteTranscriber:
             fields["prompt"] = told
         if self.settings.hints == "session" and hints.keywords:
             fields["keywords[]"] = list(hints.keywords)[:100]
+        if hints.logprobs:
+            fields["include[]"] = ["logprobs"]
         return {name: value for name, value in fields.items() if name.removesuffix("[]") not in self.refused}
 
-    async def _text(self, response: httpx.Response, on_partial: Callable[[str], None]) -> str:
+    async def _reading(self, response: httpx.Response, on_partial: Callable[[str], None]) -> Reading:
         import httpx
 
         kind = response.headers.get("content-type", "")
@@ -131,7 +140,8 @@ class RemoteTranscriber:
             if kind.startswith("text/event-stream"):
                 return await self._streamed(response.aiter_bytes(), on_partial)
             body = await response.aread()
-            return body.decode(errors="replace").strip() if kind.startswith("text/plain") else _text_of(body)
+            plain = kind.startswith("text/plain")
+            return Reading(body.decode(errors="replace").strip()) if plain else _reading_of(body)
         except Nonsense as problem:
             raise self.remote.error(
                 f"does not answer like a recogniser ({self.remote.safe(str(problem))})"
@@ -139,20 +149,20 @@ class RemoteTranscriber:
         except httpx.HTTPError as problem:
             raise self.remote.error(f"broke off in the middle ({type(problem).__name__})", True) from problem
 
-    async def _streamed(self, blocks: AsyncIterator[bytes], on_partial: Callable[[str], None]) -> str:
+    async def _streamed(self, blocks: AsyncIterator[bytes], on_partial: Callable[[str], None]) -> Reading:
         """The end of the stream is read too, since a connection serves again only then."""
-        events, said, done = EventReader(), "", ""
+        events, said, done, told = EventReader(), "", "", None
         async for block in blocks:
             for data in events.feed(block):
                 event = _event(data)
                 if event.get("error") or event.get("type") == "error":
                     raise self.remote.error(f"reported an error: {self.remote.safe(error_text(event))}", True)
                 if event.get("type") == "transcript.text.done":
-                    done = str(event.get("text") or "")
+                    done, told = str(event.get("text") or ""), event.get("logprobs")
                 elif isinstance(delta := event.get("delta", event.get("text")), str):
                     said += delta  # speaches tells segments, each with its text
                     on_partial(said)
-        return (done or said).strip()
+        return Reading((done or said).strip(), logprobs_of(told))
 
 
 def _event(data: bytes) -> dict[str, Any]:
@@ -165,13 +175,13 @@ def _event(data: bytes) -> dict[str, Any]:
     return event if isinstance(event, dict) else {}
 
 
-def _text_of(body: bytes) -> str:
+def _reading_of(body: bytes) -> Reading:
     try:
         answer = msgspec.json.decode(body)
     except msgspec.DecodeError as problem:
         raise Nonsense("not JSON") from problem
     if isinstance(answer, dict) and isinstance(answer.get("text"), str):
-        return str(answer["text"]).strip()
+        return Reading(str(answer["text"]).strip(), logprobs_of(answer.get("logprobs")))
     raise Nonsense(error_text(answer))
 
 
@@ -231,11 +241,12 @@ class RemoteUtterance:
         self, transcriber: RemoteTranscriber, hints: Hints, on_partial: Callable[[str], None]
     ) -> None:
         self.over = False
+        self.logprobs: tuple[LogProb, ...] = ()
         self._transcriber = transcriber
         self._hints = hints
         self._on_partial = on_partial
         self._recording = Recording(RATE_HZ)
-        self._reading: asyncio.Task[str] | None = None
+        self._reading: asyncio.Task[Reading] | None = None
         self._read_until = 0
 
     def feed(self, clip: Clip) -> None:
@@ -244,12 +255,14 @@ class RemoteUtterance:
 
     async def peek(self) -> str:
         """See `call.ports.Utterance`. Raises EngineError."""
-        return await self._read()
+        return (await self._read()).text
 
     async def finish(self) -> str:
         """See `call.ports.Utterance`."""
         try:
-            return await self._read()
+            reading = await self._read()
+            self.logprobs = reading.logprobs
+            return reading.text
         finally:
             self.over = True
 
@@ -259,9 +272,9 @@ class RemoteUtterance:
         if self._reading is not None:
             self._reading.cancel()
 
-    async def _read(self) -> str:
+    async def _read(self) -> Reading:
         if self._recording.duration_ms < SHORTEST_MS:
-            return ""
+            return Reading("")
         if self._reading is None or self._reading_failed or not self._recording.quiet_since(self._read_until):
             if self._reading is not None:
                 self._reading.cancel()
@@ -281,7 +294,7 @@ class RemoteUtterance:
             and (reading.cancelled() or reading.exception() is not None)
         )
 
-    async def _outcome(self, reading: asyncio.Task[str]) -> str:
+    async def _outcome(self, reading: asyncio.Task[Reading]) -> Reading:
         try:
             return await asyncio.shield(reading)
         except asyncio.CancelledError:

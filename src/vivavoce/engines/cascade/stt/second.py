@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from vivavoce.audio.clip import Clip
-from vivavoce.call.ports import Hints, Listener, Transcriber, Utterance, Warm
+from vivavoce.call.ports import Hints, Listener, Scored, Transcriber, Utterance, Warm
 from vivavoce.engines.cascade.second_choice import ANSWERED_BY, Preference
 from vivavoce.protocol.errors import EngineError
+from vivavoce.protocol.responses import LogProb
 
 
 class SecondTranscriber:
@@ -106,6 +107,11 @@ class SecondUtterance:
         for clip in self._heard:
             self._utterance.feed(clip)
         return await self._utterance.finish()
+
+    @property
+    def logprobs(self) -> tuple[LogProb, ...]:
+        """See `call.ports.Scored`: those of the one that understood."""
+        return self._utterance.logprobs if isinstance(self._utterance, Scored) else ()
 
     def cancel(self) -> None:
         """See `call.ports.Utterance`."""

@@ -19,9 +19,11 @@ from vivavoce.audio.clip import Clip
 from vivavoce.call.ports import Hints
 from vivavoce.engines.cascade.addresses import is_loopback
 from vivavoce.engines.cascade.remote import Remote, error_text
+from vivavoce.engines.cascade.stt.likelihood import logprobs_of
 from vivavoce.engines.cascade.stt.recording import Recording
 from vivavoce.engines.cascade.stt.remote import SHORTEST_MS, RemoteSttSettings, told_of
 from vivavoce.protocol.errors import EngineError
+from vivavoce.protocol.responses import LogProb
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
@@ -95,7 +97,8 @@ class SocketTranscriber:
             "transcription": transcription,
             "turn_detection": None,
         }
-        return {"type": "transcription", "audio": {"input": heard}}
+        included = {"include": ["item.input_audio_transcription.logprobs"]} if hints.logprobs else {}
+        return {"type": "transcription", "audio": {"input": heard}} | included
 
 
 class SocketListener:
@@ -179,6 +182,7 @@ class SocketUtterance:
         self._recording = Recording(RATE_HZ)
         self._outbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._said = ""
+        self.logprobs: tuple[LogProb, ...] = ()
         self.task = asyncio.create_task(self._run())
         self.task.add_done_callback(lambda done: done.cancelled() or done.exception())
 
@@ -251,6 +255,7 @@ class SocketUtterance:
                 self._said += str(event.get("delta") or "")
                 self._on_partial(self._said.strip())
             elif kind == "conversation.item.input_audio_transcription.completed":
+                self.logprobs = logprobs_of(event.get("logprobs"))
                 return str(event.get("transcript") or "").strip()
             elif kind in ("error", "conversation.item.input_audio_transcription.failed"):
                 error = event.get("error") or {}
