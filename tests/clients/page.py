@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from openai.types.realtime import RealtimeClientEvent, RealtimeServerEvent
 
-from tests.clients import record
+from tests.clients import checklist, record
 from tests.clients.catalogue import BEHIND, CLIENTS, ENGINES, REST_CASES
 from tests.docs.pages import ROOT
 from vivavoce.protocol import server_events, session_objects
@@ -182,6 +182,7 @@ def page() -> str:
         *_client_events(rows),
         *_fields(),
         *_endpoints(),
+        *checklist.sections(),
         UNVERIFIED,
     )
     return "\n".join(sections)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import typing
 
 import pytest
@@ -10,6 +11,7 @@ from starlette.testclient import TestClient, WebSocketDenialResponse
 
 from tests.clients import page, record
 from tests.clients.catalogue import CLIENTS, RECORDED
+from tests.clients.checklist import CHECKLIST
 from tests.docs.pages import ROOT
 from vivavoce.call.settings import load_settings
 from vivavoce.engines.scripted.engine import ScriptedEngine, ScriptedSettings
@@ -64,6 +66,17 @@ def test_every_event_has_been_seen_or_is_tested_where_the_page_says() -> None:
         assert page._seen(rows, way, name) or name in page.SHOWN, name
     for name, place in page.SHOWN.items():
         assert name in (ROOT / place).read_text("utf-8"), (name, place)
+
+
+def test_what_the_protocol_asks_for_is_shown_where_the_page_says() -> None:
+    lines = [line for lines in CHECKLIST.values() for line in lines]
+    for line in lines:
+        assert line.places or line.state.startswith("no: "), line.what
+        for place in line.places:
+            file, _, name = place.partition("::") if "::" in place else place.partition("#")
+            path = ROOT / file if "::" in place else ROOT / "docs" / "behaviours" / file
+            pattern = rf"^(async )?def {name}\(" if "::" in place else rf"^## {re.escape(name)}$"
+            assert re.search(pattern, path.read_text("utf-8"), re.MULTILINE), place
 
 
 def test_every_client_event_of_the_package_is_ours() -> None:
