@@ -68,7 +68,7 @@ CHECKLIST: Final[dict[str, tuple[Line, ...]]] = {
     "Responses": (
         Line("the order of events; every delta has its done", HOLDS, ("turns.md#A typed turn, every event", "turns.md#A spoken turn, every event", "functions.md#A call, every event")),
         Line("types of parts as strict clients want them", HOLDS, ("tests/protocol/test_server_events.py::test_a_strict_client_accepts_it_and_reads_the_same",)),
-        Line("every response ends with its output, status, usage and metadata", HOLDS, ("responses.md#Usage", "out-of-band.md#Beside the conversation", "session.md#The session expires")),
+        Line("every response ends with its output, status, usage and metadata", HOLDS, ("responses.md#Usage", "responses.md#What was cut off costs what was said of it", "out-of-band.md#Beside the conversation", "session.md#The session expires")),
         Line("one at a time in the conversation, others beside it", "a `response.create` after a tool's output waits ([ADR 4](adr/0004-one-response-create-is-kept.md))", ("responses.md#Busy", "out-of-band.md#At the same time as the spoken one")),
         Line("cancelling, and cancelling nothing", HOLDS, ("interruptions.md#Cancelled by the client", "interruptions.md#Nothing to cancel")),
         Line("barge-in: cancelled, incomplete, and not truncated by the server", HOLDS, ("interruptions.md#Barge-in amid a clause",)),
