@@ -14,18 +14,26 @@ from vivavoce import __version__
 
 def main(argv: list[str] | None = None) -> int:
     """Run a command; returns its exit code."""
+    try:
+        code = _run(argv)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        # While something is still being loaded; what runs already has its own way to end.
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        # Whoever read has seen enough (`| head`). What is left must not be tried again when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    return code
+
+
+def _run(argv: list[str] | None) -> int:
     parser = make_parser()
     given = parser.parse_args(argv)
     if given.command is None:
         parser.print_help()
         return 0
-    try:
-        code: int = given.run(given)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Whoever read has seen enough (`| head`). What is left must not be tried again when the interpreter ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
+    code: int = given.run(given)
     return code
 
 

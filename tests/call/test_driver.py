@@ -189,6 +189,24 @@ def test_nobody_waits_for_room_in_a_call_that_is_over() -> None:
     run(main())
 
 
+def test_a_reader_that_is_cancelled_does_not_take_the_room_of_others_along() -> None:
+    async def main() -> None:
+        line = Line(PuppetEngine())
+        line.append(30_000, loud=False)
+        for _ in range(2 * BACKLOG):
+            line.send("response.cancel")
+        gone, waiting = (asyncio.create_task(line.call.room()) for _ in range(2))
+        await asyncio.sleep(0)
+        gone.cancel()
+        await asyncio.wait({gone})
+        await asyncio.wait_for(waiting, 60)
+        line.call.hang_up(1001, "over")
+        assert line.call.closed.done()
+        await line.close()
+
+    run(main())
+
+
 # --- connections --------------------------------------------------------------------------------------------------------
 
 
@@ -289,6 +307,25 @@ def test_a_bug_ends_its_own_call_and_no_other(caplog: pytest.LogCaptureFixture) 
         assert (await other.until("response.done"))["response"]["status"] == "completed"
         await broken.close()
         await other.close()
+
+    run(main())
+
+
+def test_a_call_whose_clients_cannot_be_written_to_ends_all_the_same(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def main() -> None:
+        line = Line(PuppetEngine())
+
+        def explode(_: bytes) -> None:
+            raise ZeroDivisionError("a bug")
+
+        line.client.write = explode  # type: ignore[method-assign, assignment]
+        with caplog.at_level(logging.CRITICAL, "vivavoce.call"):
+            line.send("response.create")
+        assert line.call.closed.done()
+        assert line.client.closed == (1011, "server_error")
+        await line.close()
 
     run(main())
 

@@ -82,6 +82,33 @@ def test_a_wrong_variable_is_named(environ: dict[str, str], wrong: str) -> None:
         load_settings(environ=environ)
 
 
+@pytest.mark.parametrize(
+    ("text", "flags", "environ", "told"),
+    [
+        ("[server]\nprot = 1\n", {}, {}, "mine.toml: there is no setting server.prot; server.port was meant?"),
+        ("[sever]\nport = 1\n", {}, {}, "mine.toml: there is no setting sever; server was meant?"),
+        ("[server]\nport = 'abc'\n", {}, {}, "mine.toml: server.port: expected a whole number, got a text"),
+        ("server = 1\n", {"server.port": 1}, {}, "mine.toml: server: expected a section, as [server]"),
+        ("[engine]\nkind = 'steam'\n", {}, {}, "mine.toml: engine.kind is one of cascade, scripted, relay"),
+        ("[server]\nport = 1\n", {"server.port": 70_000}, {}, "--port: server.port: expected a whole number <= 65535"),
+        ("[server]\nport = 1\n", {"llm.url": 5}, {}, "--llm-url: llm.url: expected a text, got a whole number"),
+        ("", {}, {"VIVAVOCE_SERVER_PROT": "1"}, "VIVAVOCE_SERVER_PROT: there is no such setting; VIVAVOCE_SERVER_PORT was meant?"),
+        ("", {}, {"VIVAVOCE_UPSTREAM_URL": "x"}, "VIVAVOCE_UPSTREAM_URL: upstream: url must begin with wss://"),
+        ("", {}, {"VIVAVOCE_DATA_DIR": "~nobody-of-this-name/x"}, "VIVAVOCE_DATA_DIR: ~nobody-of-this-name/x is in the home of nobody"),
+        ("[llm]\nkey = 5\n", {}, {}, "mine.toml: llm.key: expected a text, got a whole number"),
+        ("[mcp.servers.a]\ncommand = 3\n", {}, {}, "mine.toml: mcp.servers.*.command: expected a text"),
+    ],
+)  # fmt: skip
+def test_it_is_said_where_it_stands_and_what_was_meant(
+    tmp_path: Path, text: str, flags: dict[str, object], environ: dict[str, str], told: str
+) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    with pytest.raises(SettingsError) as error:
+        load_settings(flags, environ, path)
+    assert told in str(error.value)
+
+
 @pytest.mark.parametrize("text", ["[server\n", "server = 1\n", "[server]\nprot = 1\n"])
 def test_a_wrong_file_is_named(tmp_path: Path, text: str) -> None:
     path = tmp_path / "mine.toml"

@@ -378,6 +378,41 @@ async def test_another_process_with_the_same_folder_knows_them(tmp_path: Path) -
             assert (await talk.next())["session"]["instructions"] == SESSION["instructions"]
 
 
+async def test_a_prompt_that_is_gone_refuses_the_handshake(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    prompt = tmp_path / "prompts" / "desk.md"
+    prompt.parent.mkdir()
+    prompt.write_text("You are at the desk.")
+    async with bakery(tmp_path, limits__max_sessions=1) as (url, _):
+        secret = await mint(url, session={"type": "realtime", "prompt": {"id": "desk"}})
+        prompt.unlink()
+        for _ in range(2):
+            status, error = await refused(url, additional_headers={"Authorization": f"Bearer {secret}"})
+            assert (status, error["code"]) == (400, "prompt_not_found")
+        prompt.write_text("You are at the desk.")
+        async with raw_client(url, **as_secret(secret)) as talk:
+            assert (await talk.next())["session"]["instructions"] == "You are at the desk."
+    assert "Traceback" not in caplog.text
+
+
+async def test_a_table_that_cannot_be_used_is_told_in_the_shape_of_the_api(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with bakery(tmp_path) as (url, _):
+        secret = await mint(url)
+        for end in ("-wal", "-shm"):
+            (tmp_path / f"client_secrets.sqlite3{end}").unlink(missing_ok=True)
+        (tmp_path / "client_secrets.sqlite3").write_bytes(b"no table" * 1000)
+        answer = await post(url, "client_secrets", {})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (500, "server_error")
+        status, error = await refused(url, additional_headers={"Authorization": f"Bearer {secret}"})
+        assert (status, error["type"]) == (500, "server_error")
+    assert "client_secrets.sqlite3: file is not a database" in caplog.text
+    assert "Traceback" not in caplog.text
+    assert secret not in caplog.text
+
+
 # --- locked ones --------------------------------------------------------------------------------------------------------
 
 SYSTEM = {"type": "message", "role": "system", "content": [{"type": "input_text", "text": "Be rude."}]}

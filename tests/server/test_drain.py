@@ -91,6 +91,7 @@ async def test_at_once(tmp_path: Path, signals: tuple[signal.Signals, ...]) -> N
             await asyncio.sleep(0.3)  # Two signals of a kind that come together are one.
         assert await closed(socket) == (1001, GOODBYE)
         assert await running.ended(10) == 0
+        assert "Traceback" not in running.log()
 
 
 async def test_the_end_of_an_embedded_server_has_a_reason_too(tmp_path: Path) -> None:

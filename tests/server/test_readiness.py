@@ -35,6 +35,21 @@ async def test_what_was_wrong_may_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (readiness.state, readiness.reason) == ("ready", "")
 
 
+async def test_a_probe_that_breaks_is_one_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(calls: Calls) -> None:
+        raise ZeroDivisionError("a bug")
+
+    async def once(pause_s: float) -> None:
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr("vivavoce.server.readiness.probe", broken)
+    monkeypatch.setattr("vivavoce.server.readiness.asyncio.sleep", once)
+    readiness = Readiness()
+    with pytest.raises(asyncio.CancelledError):
+        await readiness.establish(Calls(load_settings({}, environ={}), ScriptedEngine(ScriptedSettings())))
+    assert (readiness.state, readiness.reason) == ("failed", "ZeroDivisionError: a bug")
+
+
 async def test_a_server_that_stops_meanwhile_is_no_engine_that_fails(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from vivavoce.call.settings import Settings, load_settings
 from vivavoce.cli import main
 from vivavoce.engines.scripted.engine import ScriptedEngine, ScriptedSettings
-from vivavoce.server.run import print_banner, refuse_to_start
+from vivavoce.server.run import _make_data_folder, print_banner, refuse_to_start
 
 
 @pytest.fixture
@@ -78,3 +79,38 @@ def test_a_script_that_cannot_be_read_is_named(capsys: pytest.CaptureFixture[str
     assert main(["serve", "--engine", "scripted", "--script", "/nonexistent.toml", "--port", "0"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "/nonexistent.toml" in line
+
+
+@pytest.mark.parametrize("host", ["203.0.113.7", "no-such-host.invalid"])
+def test_an_address_of_another_machine_is_refused_in_words(
+    host: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIVAVOCE_API_KEYS", "vv_x")
+    assert main(["serve", "--engine", "scripted", "--host", host]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"vivavoce: cannot listen on {host} (")
+    assert line.endswith("name an address of this machine with --host")
+
+
+def test_a_data_folder_that_cannot_be_is_told_at_the_start(
+    tmp_path: Path, busy_port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    _make_data_folder(settings(data_dir=str(tmp_path / "file" / "data")))
+    assert "nothing can be kept in" in caplog.text
+    assert "--data-dir" in caplog.text
+    caplog.clear()
+    _make_data_folder(settings(data_dir=str(tmp_path / "new" / "data")))
+    assert caplog.text == ""
+    assert (tmp_path / "new" / "data").stat().st_mode & 0o777 == 0o700
+
+
+def test_ctrl_c_while_it_loads_leaves_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("vivavoce.cli.make_parser", interrupted)
+    assert main(["serve"]) == 130
+    assert capsys.readouterr().err == ""

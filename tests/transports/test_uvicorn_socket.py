@@ -11,9 +11,10 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pybase64
+import pytest
 import uvicorn
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from vivavoce.call.registry import Calls
 from vivavoce.call.settings import ScriptedEngineSettings, ServerSettings, Settings
@@ -244,3 +245,20 @@ async def test_a_call_is_freed_when_its_socket_is_closed() -> None:
             await asyncio.wait_for(freed.wait(), 5)
     finally:
         gc.enable()
+
+
+async def test_a_handshake_that_is_refused_in_words_is_no_error_of_the_server(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def refusing(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        headers = [(b"content-type", b"text/plain")]
+        await send({"type": "websocket.http.response.start", "status": 401, "headers": headers})
+        await send({"type": "websocket.http.response.body", "body": b"who ", "more_body": True})
+        await send({"type": "websocket.http.response.body", "body": b"are you?", "more_body": False})
+
+    async with listening(refusing) as url:
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(url)
+    assert (refused.value.response.status_code, refused.value.response.body) == (401, b"who are you?")
+    assert caplog.text == ""

@@ -143,7 +143,8 @@ class Call:
         while self.crowded:
             if self._room is None:
                 self._room = self._loop.create_future()
-            await self._room
+            # Several readers wait on it; one that is cancelled must not take it along.
+            await asyncio.shield(self._room)
 
     def hang_up(self, code: int, reason: str) -> None:
         """End the call from outside (the server shuts down)."""
@@ -295,14 +296,20 @@ class Call:
         self.attachments.send(event, lasting=False)
 
     def _hang_up(self, effect: Hangup) -> None:
-        self.attachments.hang_up(effect.code, effect.reason)
-        self._end()
+        try:
+            self.attachments.hang_up(effect.code, effect.reason)
+        finally:
+            self._end()
 
     def _fail(self) -> None:
         """A bug of ours: the call ends with `server_error`, and it alone."""
         failure = errors.server_error()
         detail = ErrorDetail(type=failure.type, code=failure.code, message=failure.message)
-        self.attachments.send(ErrorEvent(event_id=self._new_event_id(), error=detail))
+        try:
+            self.attachments.send(ErrorEvent(event_id=self._new_event_id(), error=detail))
+        except Exception:
+            # What is broken may be the very thing that writes; the call ends all the same, and its clients see that.
+            log.exception("call %s: its clients are not told", self.id)
         self._hang_up(Hangup(1011, "server_error"))
 
     def _end(self) -> None:

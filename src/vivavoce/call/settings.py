@@ -26,6 +26,7 @@ from vivavoce.call.stage_settings import (
     TtsSettings,
     VadSettings,
 )
+from vivavoce.call.wrong_settings import in_words, perhaps
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 EngineKind = Literal["cascade", "scripted", "relay"]
@@ -166,6 +167,15 @@ PREFIX = "VIVAVOCE_"
 FILE = "vivavoce.toml"
 ELSEWHERE = {"VIVAVOCE_MODELS_DIR", "VIVAVOCE_DEPS_DIR"}
 """Variables that start with our prefix and are read by somebody else (set-up)."""
+FLAGS = {
+    "engine.kind": "--engine",
+    "llm.url": "--llm-url",
+    "llm.model": "--llm-model",
+    "tls.kind": "--tls",
+    "tls.cert": "--tls-cert",
+    "tls.key": "--tls-key",
+}
+"""Flags that are not called like the key that they set."""
 
 
 def load_settings(
@@ -178,16 +188,35 @@ def load_settings(
     `flags` maps paths such as "server.port" to values; None values are flags that were not given. Raises SettingsError.
     """
     tree: dict[str, Any] = _read_file(path)
+    file = str(path or FILE)
+    origins: dict[tuple[str, ...], str] = {(): file} if tree else {}
+
+    def put(where: tuple[str, ...], value: Any, origin: str) -> None:
+        _put(tree, where, value, file)
+        origins[where] = origin
+
     for name, value in sorted(environ.items()):
         if name.startswith(PREFIX) and not name.startswith("VIVAVOCE_SETUP_") and name not in ELSEWHERE:
-            _put(tree, _path_of(name), value, name)
+            put(_path_of(name), value, name)
     for key, value in (flags or {}).items():
         if value is not None:
-            _put(tree, tuple(key.split(".")), value, f"--{key.rpartition('.')[2]}")
+            put(
+                tuple(key.split(".")),
+                value,
+                FLAGS.get(key) or f"--{key.rpartition('.')[2]}".replace("_", "-"),
+            )
     try:
         settings = msgspec.convert(tree, Settings, strict=False)
     except msgspec.ValidationError as error:
-        raise SettingsError(f"settings: {error}") from None
+        known = [".".join(path) for path in _paths()]
+        raise SettingsError(in_words(error, Settings, origins, known)) from None
+    try:
+        settings.data_path.is_absolute()
+    except RuntimeError:
+        where = origins.get(("data_dir",), "data_dir")
+        raise SettingsError(
+            f"{where}: {settings.data_dir} is in the home of nobody known here; name a folder from / on"
+        ) from None
     if settings.engine.kind != "relay":
         return settings
     # Only now, and never otherwise, does a variable of somebody else's count.
@@ -205,7 +234,9 @@ def _read_file(path: Path | None) -> dict[str, Any]:
         return {}
     try:
         return tomllib.loads(chosen.read_text("utf-8"))
-    except (OSError, ValueError) as error:  # ValueError: not UTF-8, not TOML
+    except OSError as error:
+        raise SettingsError(f"{chosen}: {error.strerror}") from None
+    except ValueError as error:  # not UTF-8, not TOML
         raise SettingsError(f"{chosen}: {error}") from None
 
 
@@ -231,15 +262,16 @@ def _path_of(name: str) -> tuple[str, ...]:
             return path
     if name == "VIVAVOCE_API_KEYS":
         return ("auth", "keys")
-    raise SettingsError(f"{name}: there is no such setting (see docs/settings.md)")
+    known = [PREFIX + "_".join(path).upper() for path in _paths()]
+    raise SettingsError(f"{name}: there is no such setting{perhaps(name.replace('__', '_'), known)}")
 
 
-def _put(tree: dict[str, Any], path: tuple[str, ...], value: Any, where: str) -> None:
+def _put(tree: dict[str, Any], path: tuple[str, ...], value: Any, file: str) -> None:
     branch = tree
     for name in path[:-1]:
         branch = branch.setdefault(name, {})
         if not isinstance(branch, dict):
-            raise SettingsError(f"{where}: '{name}' is not a section")
+            raise SettingsError(f"{file}: {name}: expected a section, as [{name}]")
     if path[-1] in ("keys", "keywords", "allow", "origins", "rules"):
         value = (
             [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value

@@ -26,6 +26,7 @@ from vivavoce.server.readiness import Readiness
 from vivavoce.server.realtime import RealtimeEndpoint, TranslationEndpoint
 from vivavoce.server.rest.mount import mount_rest
 from vivavoce.server.shared import Shared
+from vivavoce.server.wrong_addresses import add_wrong_addresses
 
 PAGE = Path(__file__).parent / "page"
 PAGE_HEADERS = {
@@ -81,6 +82,7 @@ def create_app(
     app.router.routes.append(
         WebSocketRoute("/v1/realtime/translations", TranslationEndpoint(calls, life, authority))
     )
+    add_wrong_addresses(app)
     app.add_middleware(Gate, limits=settings.limits, life=life)
     app.add_middleware(Cors, authority=authority)
     _add_routes(app, authority, readiness, life)

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from vivavoce.call.owner import LOCAL, Owner
 from vivavoce.call.settings import Settings
 from vivavoce.protocol.errors import ClientError
-from vivavoce.server.client_secrets import FORM, ClientSecrets, Opening
+from vivavoce.server.client_secrets import FORM, ClientSecrets, Opening, SecretsError
 from vivavoce.server.keys import KeysError, KeyStore, digest_of, same
 
 log = logging.getLogger("vivavoce.server")
@@ -29,12 +29,13 @@ class Refusal:
     code: str
     message: str
     param: str | None = None
+    type: str = "invalid_request_error"
 
     def body(self) -> dict[str, object]:
         """The error in the API's shape (protocol reference 1.3)."""
         error = {
             "message": self.message,
-            "type": "invalid_request_error",
+            "type": self.type,
             "code": self.code,
             "param": self.param,
         }
@@ -43,7 +44,8 @@ class Refusal:
 
 def refused(error: ClientError) -> Refusal:
     """A mistake in a request, as HTTP tells it."""
-    return Refusal(400, error.code, error.message, error.param)
+    status = 500 if error.type == "server_error" else 400
+    return Refusal(status, error.code, error.message, error.param, error.type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,12 @@ class Authority:
         if not wanted:
             message = "A client secret opens sessions; this endpoint takes an API key."
             return Refusal(401, "invalid_api_key", message)
-        secret = self.secrets.find(value)
+        try:
+            secret = self.secrets.find(value)
+        except SecretsError as error:
+            log.error("client secrets are not let in: %s", error)
+            message = "The server cannot read its client secrets."
+            return Refusal(500, "server_error", message, type="server_error")
         if secret == "expired":
             return Refusal(401, "invalid_api_key", "This client secret has expired.")
         # Whoever takes a key away takes with it what was made with it.

@@ -39,6 +39,10 @@ CREATE TABLE IF NOT EXISTS secrets (
 """
 
 
+class SecretsError(Exception):
+    """The table cannot be read or written; the message says which file and why, and no secret."""
+
+
 class Opening(msgspec.Struct, frozen=True, kw_only=True):
     """How sessions begin that are opened with a secret.
 
@@ -68,7 +72,10 @@ class ClientSecrets:
         self._path = folder / FILE
 
     def mint(self, key_id: str, opening: Opening, ttl_s: int) -> tuple[str, int]:
-        """A new secret of a key: its value, returned this once, and when it runs out, in seconds since 1970."""
+        """A new secret of a key: its value, returned this once, and when it runs out, in seconds since 1970.
+
+        Raises SecretsError.
+        """
         value, now_s = new_token("ek_", 40), int(time.time())
         row = (_row_id(value), key_id, now_s + ttl_s, _seal(value, msgspec.json.encode(opening)))
         self._make()
@@ -79,7 +86,10 @@ class ClientSecrets:
         return value, now_s + ttl_s
 
     def find(self, value: str) -> ClientSecret | Literal["expired"] | None:
-        """The secret with this value, None if there is none. It may be used any number of times until it runs out."""
+        """The secret with this value, None if there is none. It may be used any number of times until it runs out.
+
+        Raises SecretsError.
+        """
         if not FORM.fullmatch(value) or not self._path.exists():
             return None
         # By hash: how long the search takes tells nothing about the value.
@@ -92,19 +102,28 @@ class ClientSecrets:
         key_id, expires_at, sealed = row
         if expires_at <= time.time():
             return "expired"
-        opening = msgspec.json.decode(_unseal(value, sealed), type=Opening)
+        try:
+            opening = msgspec.json.decode(_unseal(value, sealed), type=Opening)
+        except ValueError as error:
+            raise SecretsError(f"{self._path}: {error}") from None
         return ClientSecret(Owner(key_id, f"secret_{_row_id(value).hex()[:16]}"), expires_at, opening)
 
     def _make(self) -> None:
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
+        except OSError as error:
+            raise SecretsError(f"{self._path}: {error.strerror}") from None
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        with closing(sqlite3.connect(self._path, timeout=5)) as table, table:
-            table.execute("PRAGMA journal_mode=WAL")
-            table.execute("PRAGMA synchronous=NORMAL")
-            yield table
+        try:
+            with closing(sqlite3.connect(self._path, timeout=5)) as table, table:
+                table.execute("PRAGMA journal_mode=WAL")
+                table.execute("PRAGMA synchronous=NORMAL")
+                yield table
+        except sqlite3.Error as error:
+            raise SecretsError(f"{self._path}: {error}") from None
 
 
 def _derived(value: str, purpose: str, length: int) -> bytes:
@@ -125,7 +144,7 @@ def _seal(value: str, plain: bytes) -> bytes:
 def _unseal(value: str, sealed: bytes) -> bytes:
     mark, hidden = sealed[:32], sealed[32:]
     if not hmac.compare_digest(mark, hmac.digest(_derived(value, "mark", 32), hidden, "sha256")):
-        raise ValueError(f"{FILE} was changed by somebody else")
+        raise ValueError("it was changed by somebody else")
     return _xor(hidden, _derived(value, "stream", len(hidden)))
 
 

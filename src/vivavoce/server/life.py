@@ -47,7 +47,7 @@ class Life:
             self.stage = Stage.DRAINING
             self._until_s = self._clock() + self._drain_s
             if math.isfinite(self._drain_s):  # Otherwise others watch over it, and say so.
-                log.info("draining: %d sessions may go on for %g s", sessions, self._drain_s)
+                log.info("draining: %s may go on for %g s", _counted(sessions), self._drain_s)
 
     def stop(self) -> None:
         """End the sessions that there are."""
@@ -76,6 +76,10 @@ class Life:
         """Whether it is time to stop. To be asked now and then."""
         if self.stage is Stage.DRAINING and (not sessions or self._clock() >= self._until_s):
             if sessions:
-                log.warning("drained for %g s: ending %d sessions", self._drain_s, sessions)
+                log.warning("drained for %g s: ending %s", self._drain_s, _counted(sessions))
             self.stop()
         return self.stage in (Stage.STOPPING, Stage.FORCED)
+
+
+def _counted(sessions: int) -> str:
+    return "1 session" if sessions == 1 else f"{sessions} sessions"

@@ -142,7 +142,11 @@ class Line(Generic[Incoming]):
         self._loop.add_reader(end.fileno(), self._receive)
 
     def send(self, frame: Downward | Upward, passed: socket.socket | None = None) -> None:
-        """Send a frame, with a socket if there is one; ours is closed when it is on its way."""
+        """Send a frame, with a socket if there is one; ours is closed when it is on its way, or when nobody is there any more."""
+        if not self._open:
+            if passed is not None:
+                passed.close()
+            return
         body = msgspec.msgpack.encode(frame)
         # A view, because what is left of a long frame is cut off again and again.
         self._unsent.append((memoryview(_LENGTH.pack(len(body)) + body), passed))

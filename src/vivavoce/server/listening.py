@@ -155,6 +155,16 @@ class Server(uvicorn.Server):
         elif not self.force_exit:
             # uvicorn gives connections a moment to close, also where there are none.
             await self.lifespan.shutdown()
+        if self.force_exit:
+            await self._end_at_once()
+
+    async def _end_at_once(self) -> None:
+        """Nobody wants to wait. uvicorn then leaves the application as it is, and logs a traceback of how it was cut off."""
+        try:
+            async with asyncio.timeout(FORCED_S):
+                await self.lifespan.shutdown()
+        except TimeoutError:
+            logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
 
     async def _until_told(self) -> None:
         """uvicorn cuts what is open with a close frame of its own, without a word; so nothing should be open then."""

@@ -30,7 +30,7 @@ from vivavoce.protocol.session_objects import (
 )
 from vivavoce.protocol.translation_sessions import read_translation
 from vivavoce.server.auth import Admitted, Authority, Refusal, refused
-from vivavoce.server.client_secrets import Kind, Opening
+from vivavoce.server.client_secrets import Kind, Opening, SecretsError
 
 log = logging.getLogger("vivavoce.server")
 
@@ -69,6 +69,11 @@ def add_minting_routes(app: FastAPI, authority: Authority, calls: Calls) -> None
                 refusal = refused(error)
                 status = 413 if error.code == "request_too_large" else refusal.status
                 return JSONResponse(refusal.body(), status)
+            except SecretsError as error:
+                log.error("no client secret can be made: %s", error)
+                message = "The server cannot keep client secrets; its log says why."
+                kept = Refusal(500, "server_error", message, type="server_error")
+                return JSONResponse(kept.body(), kept.status)
 
         app.add_api_route(path, endpoint, methods=["POST"], summary=summary, openapi_extra=OBJECT_BODY)
 

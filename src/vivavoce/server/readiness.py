@@ -52,7 +52,7 @@ class Readiness:
             await self._establish(calls)
 
     async def _establish(self, calls: Calls) -> None:
-        while (problem := await probe(calls)) is not None:
+        while (problem := await _tried(calls)) is not None:
             if (self.state, self.reason) != ("failed", problem):
                 log.warning("not ready: %s", problem)
             self.state, self.reason = "failed", problem
@@ -61,6 +61,16 @@ class Readiness:
         if self.state == "failed":
             log.warning("ready now")
         self.state, self.reason = "ready", ""
+
+
+async def _tried(calls: Calls) -> str | None:
+    """A probe; one that breaks is one that failed, or the server would say "starting" for ever. Raises GoingAway."""
+    try:
+        return await probe(calls)
+    except GoingAway:
+        raise
+    except Exception as broken:
+        return f"{type(broken).__name__}: {broken}"
 
 
 class ProbeAttachment:

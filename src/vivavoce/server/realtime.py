@@ -14,9 +14,10 @@ from vivavoce.call.driver import Call
 from vivavoce.call.owner import LOCAL, Owner
 from vivavoce.call.registry import Calls, new_call_id
 from vivavoce.protocol.dialects import Dialect, choose_dialect
+from vivavoce.protocol.errors import ClientError
 from vivavoce.protocol.locks import Lock, hold
 from vivavoce.protocol.translation_wire import TRANSLATION
-from vivavoce.server.auth import Admitted, Authority, Refusal
+from vivavoce.server.auth import Admitted, Authority, Refusal, refused
 from vivavoce.server.gate import answer_handshake
 from vivavoce.server.life import Life
 from vivavoce.session.connections import reattach_s
@@ -101,11 +102,11 @@ class RealtimeEndpoint:
             await self._join(plan, line)
             return
         call_id = new_call_id()
-        full = await self._admit(call_id, plan.owner)
-        if full is not None:
-            await answer_handshake(send, full)
-            return
         try:
+            full = await self._admit(call_id, plan.owner)
+            if full is not None:
+                await answer_handshake(send, full)
+                return
             await self._serve(call_id, plan, line)
         except BaseException:
             # Whatever goes wrong before there is a call: its seat is free again.
@@ -171,18 +172,24 @@ class RealtimeEndpoint:
         return line.dialect
 
     async def _serve(self, call_id: str, plan: Plan, line: Line) -> None:
-        await line.accept(call_id)
         calls = self._calls
-        call = calls.open(
-            plan.model,
-            int(asyncio.get_running_loop().time() * 1000),
-            call_id=call_id,
-            owner=plan.owner,
-            setup=plan.setup,
-        )
-        attachment = self._attachment(call, plan.lock, line, calls.settings.server.max_unsent_bytes)
-        call.join(attachment)
         try:
+            call = calls.open(
+                plan.model,
+                int(asyncio.get_running_loop().time() * 1000),
+                call_id=call_id,
+                owner=plan.owner,
+                setup=plan.setup,
+            )
+        except ClientError as error:
+            # A client secret may be older than what it names: a stored prompt that is gone by now.
+            calls.admission.leave(call_id)
+            await refuse(line.send, refused(error))
+            return
+        try:
+            await line.accept(call_id)
+            attachment = self._attachment(call, plan.lock, line, calls.settings.server.max_unsent_bytes)
+            call.join(attachment)
             await attachment.run(call)
             # A call whose client may come back outlives its connection.
             await call.closed

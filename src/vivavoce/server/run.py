@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import logging
 import os
 import socket
 import sys
+import tempfile
 
 from vivavoce.call.ports import EngineNames
 from vivavoce.call.settings import Settings, SettingsError
 from vivavoce.server import tls
 from vivavoce.server.auth import has_keys, is_loopback
 from vivavoce.server.keys import KeysError
+
+log = logging.getLogger("vivavoce.server")
 
 
 def serve(settings: Settings) -> int:
@@ -22,6 +26,7 @@ def serve(settings: Settings) -> int:
     if problem is not None:
         print(f"vivavoce: {problem}", file=sys.stderr)
         return 2
+    _make_data_folder(settings)
     workers = settings.server.workers or usable_cores()
     try:
         certificate = tls.Certificate(settings) if tls.wanted(settings) else None
@@ -42,6 +47,20 @@ def set_up_logging(settings: Settings) -> None:
     logging.getLogger("vivavoce").setLevel(level)
     # uvicorn's own lines say nothing that the banner does not.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
+
+
+def _make_data_folder(settings: Settings) -> None:
+    """Calls need none, so a server without one goes on; whoever runs it hears of it before a client does."""
+    try:
+        settings.data_path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=settings.data_path):
+            pass
+    except OSError as error:
+        log.warning(
+            "nothing can be kept in %s (%s): no keys, no client secrets. Name a folder that can be written: --data-dir",
+            settings.data_path,
+            error.strerror,
+        )
 
 
 def _serve_here(settings: Settings, certificate: tls.Certificate | None) -> int:
@@ -83,10 +102,24 @@ def refuse_to_start(settings: Settings) -> str | None:
             f"refusing to listen on {host} without API keys, since anybody could talk. "
             f"Make one with `vivavoce keys create`, or for this run: export VIVAVOCE_API_KEYS=vv_$(openssl rand -hex 24)"
         )
-    if port and not _is_free(host, port):
-        free = _free_port(host)
-        return f"port {port} on {host} is in use. Port {free} is free: add --port {free}"
+    try:
+        _try_address(host, port)
+    except OSError as error:
+        return _why_not(host, port, error)
     return None
+
+
+def _why_not(host: str, port: int, error: OSError) -> str:
+    """Why an address cannot be listened on."""
+    if error.errno == errno.EACCES:
+        return f"port {port} is not for every user: choose one above 1023 with --port"
+    if error.errno == errno.EADDRINUSE:
+        try:
+            free = _try_address(host, 0)
+        except OSError:
+            return f"port {port} on {host} is in use: choose another one with --port"
+        return f"port {port} on {host} is in use. Port {free} is free: add --port {free}"
+    return f"cannot listen on {host} ({error.strerror or error}): name an address of this machine with --host"
 
 
 def print_banner(settings: Settings, names: EngineNames, host: str, port: int, workers: int = 1) -> None:
@@ -119,18 +152,10 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _is_free(host: str, port: int) -> bool:
+def _try_address(host: str, port: int) -> int:
+    """Take an address and give it back; the port, which is a free one for 0. Raises OSError."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-        return True
-
-
-def _free_port(host: str) -> int:
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
+        probe.bind((host, port))
+        taken: int = probe.getsockname()[1]
+        return taken

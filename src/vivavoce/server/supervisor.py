@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 import signal
@@ -51,8 +52,12 @@ _UNDECIDED_S = 2.0
 _STEADY_S = 5.0
 """A process that served for so long is restarted at once; one that did not, after a pause that doubles."""
 _LONGEST_PAUSE_S = 30.0
+_BREATHER_S = 1.0
+"""How long no connection is accepted when the system has no descriptor left for one."""
 _GOODBYE_S = 8.0
 _FORCED_S = 1.0
+
+_NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 Announce = Callable[[EngineNames, str, int], None]
 
@@ -103,6 +108,7 @@ class Supervisor:
         self._wanted = range(workers)
         self._listening: list[socket.socket] = []
         self._accepting = False
+        self._breathing = False
         self._turn = 0
 
     async def run(self) -> int:
@@ -128,8 +134,13 @@ class Supervisor:
                 worker = await self._start(number)
             except OSError as error:
                 log.error("worker %d could not be started: %s", number, error)
-                self._give_up(3)
-                return
+                if self._announce is not None:
+                    self._give_up(3)
+                    return
+                # The others have sessions. What the system lacks now (memory, processes) it may have again.
+                pause_s = min(_LONGEST_PAUSE_S, pause_s * 2)
+                await asyncio.sleep(pause_s)
+                continue
             code = await worker.process.wait()
             # What it said last may still be on the line.
             await worker.silent.wait()
@@ -153,20 +164,31 @@ class Supervisor:
     async def _start(self, number: int) -> WorkerProcess:
         ours, theirs = socket.socketpair()
         with theirs:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-m", "vivavoce.server.worker"),
-                *(str(theirs.fileno()), str(os.getpid())),
-                pass_fds=(theirs.fileno(),),
-                env=_environment(),
-                stdin=asyncio.subprocess.DEVNULL,
-            )
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *(sys.executable, "-P", "-m", "vivavoce.server.worker"),
+                    *(str(theirs.fileno()), str(os.getpid())),
+                    pass_fds=(theirs.fileno(),),
+                    env=_environment(),
+                    stdin=asyncio.subprocess.DEVNULL,
+                )
+            except BaseException:
+                ours.close()
+                raise
         silent = asyncio.Event()
         line: Line[Upward] = Line(
-            ours, upward_decoder, lambda frame, passed: self._hear(number, frame, passed), silent.set
+            ours,
+            upward_decoder,
+            lambda frame, passed: self._hear(number, frame, passed),
+            lambda: self._fell_silent(silent),
         )
         worker = self._workers[number] = WorkerProcess(number, line, process, silent)
         line.send(Begin(self._settings, number))
         return worker
+
+    def _fell_silent(self, silent: asyncio.Event) -> None:
+        silent.set()
+        self._accept_or_wait()
 
     def _ended(self, worker: WorkerProcess) -> None:
         worker.line.close()
@@ -221,7 +243,12 @@ class Supervisor:
     # --- connections ----------------------------------------------------------------------------------------------------
 
     def _ready(self) -> list[WorkerProcess]:
-        return [worker for worker in self._workers.values() if worker.names is not None]
+        """Those that serve. One that is silent is gone, also while its end is not known yet."""
+        return [
+            worker
+            for worker in self._workers.values()
+            if worker.names is not None and not worker.silent.is_set()
+        ]
 
     def _accept_or_wait(self) -> None:
         """Accept while there is somebody to hand a connection to; until then the kernel keeps them."""
@@ -231,7 +258,10 @@ class Supervisor:
             announce(_names(ready), *self._listening[0].getsockname()[:2])
         loop = asyncio.get_running_loop()
         accepting = (
-            bool(ready) and self._announce is None and self._life.stage in (Stage.SERVING, Stage.DRAINING)
+            bool(ready)
+            and not self._breathing
+            and self._announce is None
+            and self._life.stage in (Stage.SERVING, Stage.DRAINING)
         )
         if accepting is self._accepting:
             return
@@ -244,25 +274,42 @@ class Supervisor:
 
     def _accept(self, listening: socket.socket) -> None:
         for _ in range(_ACCEPTED_AT_ONCE):
+            if not self._accepting:
+                return  # Whoever was handed the last one turned out to be gone.
             try:
                 connection, _ = listening.accept()
             except BlockingIOError:
                 return
             except OSError as error:
-                log.warning("cannot accept a connection: %s", error)
+                if error.errno in _NO_ROOM:
+                    self._breathe(error)
                 return
             with contextlib.suppress(OSError):
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             worker = self._choose()
+            if worker is None:
+                connection.close()
+                return
             worker.handed()
             worker.line.send(Connection(), connection)
 
-    def _choose(self) -> WorkerProcess:
-        """The process with the fewest sessions, those to come included; among equals one after the other."""
+    def _breathe(self, error: OSError) -> None:
+        """Accept nothing for a moment: the connection stays where it is, and would be offered again at once, for ever."""
+        log.warning("cannot accept a connection, trying again in %g s: %s", _BREATHER_S, error.strerror)
+        self._breathing = True
+        self._accept_or_wait()
+        asyncio.get_running_loop().call_later(_BREATHER_S, self._breathed)
+
+    def _breathed(self) -> None:
+        self._breathing = False
+        self._accept_or_wait()
+
+    def _choose(self) -> WorkerProcess | None:
+        """The process with the fewest sessions, those to come included; among equals one after the other. None: they are all gone."""
         self._turn += 1
-        ready = self._ready()
         return min(
-            ready,
+            self._ready(),
+            default=None,
             key=lambda worker: (
                 self._seats.count(worker.number) + worker.undecided(),
                 (worker.number - self._turn) % len(self._wanted),

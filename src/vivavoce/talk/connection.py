@@ -113,7 +113,7 @@ def _refused(name: str, refused: InvalidStatus, with_key: bool) -> TalkError:
     said = f": {said}" if said else ""
     if status == 401:
         hint = "pass another one with --key" if with_key else "pass it with --key or OPENAI_API_KEY"
-        return TalkError(Exit.REFUSED, f"{name} asks for a valid API key (401){said} {hint}")
+        return TalkError(Exit.REFUSED, f"{name} asks for a valid API key (401){said.rstrip('.')}; {hint}")
     if status == 403:
         return TalkError(Exit.REFUSED, f"{name} refused the call (403){said}")
     return TalkError(Exit.UNREACHABLE, f"{name} answered HTTP {status}{said}")

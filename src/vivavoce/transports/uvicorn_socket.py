@@ -9,13 +9,16 @@ not ask for the shortcut is served as ever.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import InvalidState
 from websockets.frames import CloseCode
 from websockets.http11 import Request
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGISendEvent
 
 EXTENSION = "vivavoce.socket"
 """In the scope's `extensions`: a dictionary whose `socket` is the connection's UvicornSocket."""
@@ -58,6 +61,13 @@ class UvicornSocket(WebSocketsSansIOProtocol):
         except InvalidState:
             raise ClientDisconnected from None
         self.transport.write(b"".join(self.conn.data_to_send()))
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Say what the application says; a handshake that was refused in words of its own is complete as well."""
+        await super().send(message)
+        if self.initial_response is not None and self.close_sent:
+            # uvicorn takes it for one that nobody answered, and logs an error for each.
+            self.handshake_complete = True
 
     # --- uvicorn's hooks ------------------------------------------------------------------------------------------------
 

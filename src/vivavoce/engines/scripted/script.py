@@ -75,7 +75,9 @@ def read_script(path: Path) -> Script:
     """
     try:
         parsed = msgspec.convert(tomllib.loads(path.read_text("utf-8")), _ScriptFile)
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}") from error
+    except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     return Script(Step(parsed.answer), tuple((rule.when, _step(rule)) for rule in parsed.rules))
 
