@@ -40,10 +40,12 @@ class UpstreamSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class RelaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`session_s`: how long an upstream session is used before a new one takes over its conversation; 0: for as long as it lasts.
 
+    `speech_s`: so many seconds of what callers said last are kept, as long as their words are not known, and told to whatever goes on; 0: none.
     `failover`: what answers once the upstream is lost for good.
     """
 
     session_s: Annotated[int, Meta(ge=0, le=86_400)] = 3300
+    speech_s: Annotated[int, Meta(ge=0, le=600)] = 30
     failover: Literal["none", "cascade"] = "none"
 
 

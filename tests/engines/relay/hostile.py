@@ -56,6 +56,8 @@ class Hostile:
         self.refusals: deque[tuple[int, bytes, dict[str, str]]] = deque()
         self.seen: list[list[dict[str, Any]]] = []
         """What each connection was sent."""
+        self.objection: dict[str, Any] | None = None
+        """The body of an error that everybody is sent in the place of a greeting."""
         self.keys: list[str | None] = []
         self.asked: list[str] = []
         self.open = 0
@@ -136,6 +138,10 @@ class Session:
 
     async def run(self) -> None:
         """Greet, then answer what comes."""
+        if self._hostile.objection is not None:
+            await self._connection.send(json.dumps({"type": "error", "error": self._hostile.objection}))
+            await self._connection.close(4000, f"{self._hostile.objection['type']}.")
+            raise Done
         await self.send("greeting", "session.created", session=self._session)
         async for frame in self._connection:
             event = json.loads(frame)
@@ -145,7 +151,7 @@ class Session:
     async def _answer(self, event: dict[str, Any]) -> None:
         match event["type"]:
             case "session.update":
-                self._session |= {key: one for key, one in event["session"].items() if key != "audio"}
+                merge(self._session, event["session"])
                 await self.send("session.updated", "session.updated", session=self._session)
             case "conversation.item.create":
                 given = {name: one for name, one in event["item"].items() if one}
@@ -154,8 +160,21 @@ class Session:
                     name = f"conversation.item.{kind}"
                     await self.send(name, name, previous_item_id=self._last, item=item)
                 self._last = item["id"]
+            case "input_audio_buffer.commit":
+                await self._commit(f"item_up{self._number}_{self._sent}")
             case "response.create":
                 await self._respond()
+
+    async def _commit(self, item_id: str) -> None:
+        """What was said is an item, of which nobody says the words."""
+        name = "input_audio_buffer.committed"
+        await self.send(name, name, previous_item_id=self._last, item_id=item_id)
+        content = [{"type": "input_audio", "transcript": None}]
+        item = {"id": item_id, "type": "message", "role": "user", "status": "completed", "content": content}
+        for kind in ("added", "done"):
+            name = f"conversation.item.{kind}"
+            await self.send(name, name, previous_item_id=self._last, item=item)
+        self._last = item_id
 
     async def _respond(self) -> None:
         response: dict[str, Any] = {
@@ -242,6 +261,15 @@ class Session:
                 await asyncio.sleep(1.5)
                 self._connection.transport.abort()
         raise Done
+
+
+def merge(session: dict[str, Any], update: dict[str, Any]) -> None:
+    """Lay an update over a session, object by object."""
+    for name, value in update.items():
+        if isinstance(value, dict) and isinstance(session.get(name), dict):
+            merge(session[name], value)
+        else:
+            session[name] = value
 
 
 @contextlib.asynccontextmanager

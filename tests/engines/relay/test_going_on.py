@@ -7,9 +7,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import pybase64
+
 from tests.call.rig import Line, scripted
+from tests.engines.cascade.test_over_http import speak, stages
 from tests.engines.relay.hostile import Hostile, hostile
-from tests.engines.relay.rig import relay_settings
+from tests.engines.relay.rig import relay, relay_settings
+from tests.server.rig import ANSWER, openai_client, server
 from vivavoce.engines.relay.engine import RelayEngine
 from vivavoce.engines.scripted.script import Script, Step
 
@@ -70,6 +74,23 @@ async def test_a_session_near_its_end_is_handed_over_with_its_conversation(tmp_p
         await upstream.until(lambda: upstream.open == 1)
 
 
+async def test_speech_that_nobody_has_put_into_words_is_said_again(tmp_path: Path) -> None:
+    async with relayed(tmp_path, relay__speech_s=1) as (call, upstream):
+        await call.until("session.created")
+        for count, ms in ((1, 700), (2, 400), (3, 1500)):
+            call.append(ms)
+            call.send("input_audio_buffer.commit")
+            await call.until("conversation.item.done", count)
+        await upstream.hang_up_all()
+        await call.until("session.updated")
+        again = [event["item"] for event in upstream.seen[1] if event["type"] == "conversation.item.create"]
+        kept = [len(pybase64.b64decode(item["content"][0]["audio"])) // 48 for item in again]
+        # Of a second in all the latest is kept, and of what is longer its end.
+        assert kept == [1000]
+        assert again[0]["id"] == call.client.of_type("input_audio_buffer.committed")[2]["item_id"]
+        assert not call.client.of_type("error")
+
+
 async def test_a_successor_that_does_not_come_about_changes_nothing(tmp_path: Path) -> None:
     async with relayed(tmp_path, relay__session_s=1) as (call, upstream):
         await call.until("session.created")
@@ -106,6 +127,50 @@ async def test_another_engine_goes_on_with_the_conversation(tmp_path: Path) -> N
         call.send("response.create")
         await call.until("response.done", 3)
         assert not call.client.of_type("error")
+
+
+async def test_the_cascade_goes_on_with_the_conversation(tmp_path: Path) -> None:
+    """Its stages are another server's, so that it costs no processes of its own; what is between them is the cascade."""
+    given = {"relay__failover": "cascade", "vad__kind": "energy"}
+    async with (
+        hostile() as upstream,
+        server(tmp_path, auth__keys="vv_other") as other,
+        relay(upstream.url, tmp_path, **QUICK, **given, **stages(other, "vv_other")) as url,
+        openai_client(url) as talk,
+    ):
+        created = await talk.until("session.created")
+        await talk.send("session.update", session={"type": "realtime", "instructions": "Be brief."})
+        await talk.say("hello")
+        await talk.until("response.done")
+        await speak(talk)
+        await talk.send("input_audio_buffer.commit")
+        spoken = (await talk.until("input_audio_buffer.committed"))["item_id"]
+        await talk.until("conversation.item.done")
+        hearing = {"transcription": {"model": "whisper-1"}, "turn_detection": {"type": "server_vad"}}
+        await talk.send("session.update", session={"type": "realtime", "audio": {"input": hearing}})
+        await talk.until("session.updated")
+        before = len(talk.events)
+        upstream.refusals.append((401, b"", {}))
+        await upstream.hang_up_all()
+        updated = (await talk.until("session.updated"))["session"]
+        assert (updated["vivavoce"]["engine"], updated["id"]) == ("cascade", created["session"]["id"])
+        assert updated["instructions"] == "Be brief."
+        # What was only heard by the upstream is heard here now.
+        heard = await talk.until("conversation.item.input_audio_transcription.completed")
+        assert (heard["item_id"], heard["transcript"]) == (spoken, "hello there")
+        await speak(talk)
+        done = (await talk.until("response.done"))["response"]
+        assert done["status"] == "completed", done
+        assert done["output"][0]["content"][0]["transcript"] == ANSWER
+        assert len(talk.of_type("response.output_audio.delta")) > 5
+        types = [event["type"] for event in talk.events[before:]]
+        assert types.count("session.updated") == 1
+        assert "error" not in types
+        said = [event["item"] for event in talk.of_type("conversation.item.added")]
+        for item, words in zip(said[:2], ("hello", "Good morning."), strict=True):
+            await talk.send("conversation.item.retrieve", item_id=item["id"])
+            kept = (await talk.until("conversation.item.retrieved"))["item"]
+            assert kept["content"][0]["text"] == words
 
 
 async def test_another_engine_answers_from_the_beginning_where_there_is_no_upstream(tmp_path: Path) -> None:

@@ -141,6 +141,20 @@ async def test_refused_handshakes(upstream: Hostile, front: str) -> None:
             await talk.until("session.created")
 
 
+async def test_a_model_that_the_upstream_does_not_have(upstream: Hostile, front: str) -> None:
+    said = "The model `gpt-realtime-2` does not exist or you do not have access to it."
+    upstream.objection = {"type": "invalid_request_error", "code": "model_not_found", "message": said}
+    error, code, _ = await without_session(front)
+    assert (error["code"], code) == ("upstream_refused", 1011)
+    assert "of the model gpt-realtime-2: model_not_found" in error["message"]
+    assert said.rstrip(".") in error["message"]
+    upstream.objection = None
+    upstream.refusals.append((404, b'{"error": {"message": "no model gpt-realtime-2 here"}}', {}))
+    error, code, _ = await without_session(front)
+    assert (error["code"], code) == ("upstream_refused", 1011)
+    assert "(404): no model gpt-realtime-2 here" in error["message"]
+
+
 async def test_what_passes_is_tried_again_when_the_upstream_says(upstream: Hostile, front: str) -> None:
     upstream.refusals.extend([(429, b"", {"Retry-After": "0.05"}), (503, b"not json", {})])
     async with raw_client(front) as talk:

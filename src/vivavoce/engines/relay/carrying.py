@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -19,10 +20,13 @@ from vivavoce.protocol.items import (
 )
 from vivavoce.session.conversation import Conversation
 
+Sound = Callable[[str], str | None]
+"""The speech of a caller's item that nobody has put into words, in base64, where it is kept."""
 
-def carried(conversation: Conversation) -> list[Item]:
+
+def carried(conversation: Conversation, sound: Sound) -> list[Item]:
     """Copies of the items, oldest first, under their ids: speech as the words it is known to be, nothing that is only shown."""
-    return [made for item in conversation.items() if (made := _carry(conversation, item)) is not None]
+    return [made for item in conversation.items() if (made := _carry(conversation, item, sound)) is not None]
 
 
 def as_created(item: dict[str, Any]) -> dict[str, Any]:
@@ -37,11 +41,13 @@ def as_created(item: dict[str, Any]) -> dict[str, Any]:
     return made
 
 
-def _carry(conversation: Conversation, item: Item) -> Item | None:
+def _carry(conversation: Conversation, item: Item, sound: Sound) -> Item | None:
     match item:
         case MessageItem():
             heard = conversation.understood.get(item.id)
-            content = [part for one in item.content if (part := _part(one, heard)) is not None]
+            content = [
+                part for one in item.content if (part := _part(one, heard, item.id, sound)) is not None
+            ]
             return (
                 msgspec.structs.replace(item, content=content, status="completed", phase=msgspec.UNSET)
                 if content
@@ -57,10 +63,13 @@ def _carry(conversation: Conversation, item: Item) -> Item | None:
     return None
 
 
-def _part(part: Any, heard: str | None) -> Any:
+def _part(part: Any, heard: str | None, item_id: str, sound: Sound) -> Any:
     if isinstance(part, InputAudio):
         text = heard or part.transcript
-        return InputText(text=text) if text else None
+        if text:
+            return InputText(text=text)
+        kept = sound(item_id)
+        return InputAudio(audio=kept) if kept is not None else None
     if isinstance(part, OutputAudio):
         return OutputText(text=part.transcript) if part.transcript else None
     return part

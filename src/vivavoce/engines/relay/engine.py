@@ -52,6 +52,7 @@ class RelayEngine:
             silence_ms=upstream.silence_ms,
             stall_ms=upstream.stall_ms,
             session_ms=relay.session_s * 1000,
+            speech_s=relay.speech_s,
             stated=stated,
             stand_in=stand_in,
         )

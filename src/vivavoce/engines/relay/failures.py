@@ -6,6 +6,7 @@ import re
 
 import msgspec
 
+from vivavoce.protocol.responses import ErrorDetail
 from vivavoce.session.upstream import Failure
 
 LONGEST = 200
@@ -50,6 +51,19 @@ def refused(status: int, body: bytes, key: str) -> Failure:
     if status >= 500:
         return Failure("upstream_unavailable", f"The upstream cannot answer at the moment ({status}){said}.")
     return Failure("upstream_refused", f"The upstream refuses the session ({status}){said}.", passing=False)
+
+
+def objected(detail: ErrorDetail, model: str) -> Failure:
+    """It has answered with an error in the place of its greeting, as OpenAI does to a model that it does not have."""
+    asked = f" of the model {plain(model)}" if model else ""
+    said = plain(
+        f"{detail.code}: {detail.message}" if detail.code else detail.message or "it does not say why"
+    )
+    return Failure(
+        "upstream_refused",
+        f"The upstream refuses the session{asked}: {said.rstrip('.')}.",
+        passing=detail.type != "invalid_request_error",
+    )
 
 
 def unreachable(error: BaseException) -> Failure:

@@ -25,12 +25,14 @@ class Handover:
         self._deadlines = deadlines
         self._up = up
         self._quiet = quiet
+        self._greeted = False
 
     def due(self, config: AnySession, now_ms: int) -> bool:
         """The deadline has come. True once the successor has taken over."""
         if not self._up.successor:
+            self._greeted = False
             self._up.prepare_successor(config, now_ms)
-        elif self._up.successor_greeted:
+        elif self._greeted:
             return self._take_over(config, now_ms)
         else:
             self.failed(now_ms)
@@ -39,9 +41,9 @@ class Handover:
     def said(self, frame: bytes, config: AnySession, now_ms: int) -> bool:
         """The successor greets; until it takes over it has nothing else to say. True once it has taken over."""
         if is_greeting(frame):
-            self._up.successor_greeted = True
+            self._greeted = True
             return self._take_over(config, now_ms)
-        if not self._up.successor_greeted:
+        if not self._greeted:
             self.failed(now_ms)
         return False
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from vivavoce.audio.clip import TICKS_PER_MS, Clip, Frame
+from collections import deque
+
+from vivavoce.audio.clip import TICKS_PER_MS, TICKS_PER_SECOND, Clip, Frame, ms_to_ticks
 from vivavoce.audio.codec import AudioError, decode_audio
 from vivavoce.call.machines import AnySession
 from vivavoce.protocol import client_events as ce
@@ -11,11 +13,14 @@ from vivavoce.session.effects import Hear
 from vivavoce.session.outbox import Outbox
 from vivavoce.session.upstream import Feed
 
+LOOK_BACK_MS = 3000
+"""How long what was sent up is kept while nobody is heard: the upstream tells of speech late, and from before it began."""
+
 
 class Input:
     """One session's. `speaking`: the item being spoken, if the upstream hears somebody. `offset_ms`: where the upstream's own clock began on ours."""
 
-    def __init__(self, outbox: Outbox, wire_format: str) -> None:
+    def __init__(self, outbox: Outbox, wire_format: str, kept_s: int) -> None:
         self.wire_format = wire_format
         self.speaking: str | None = None
         self.offset_ms = 0
@@ -23,6 +28,10 @@ class Input:
         self._position = 0
         self._uncommitted = 0
         """Ticks since the buffer was last emptied."""
+        self._kept_ticks = kept_s * TICKS_PER_SECOND
+        self._recent: deque[Frame] = deque()
+        self._spoken: tuple[int, int | None] | None = None
+        """Where speech began and ended, as the upstream hears it."""
 
     def read(self, event: ce.InputAudioBufferAppend) -> Clip:
         """The sound in an append event. Raises ClientError (param `audio`)."""
@@ -31,12 +40,21 @@ class Input:
         except AudioError as error:
             raise ClientError("invalid_value", str(error), "audio", event.event_id) from None
 
-    def take(self, clip: Clip) -> None:
-        """Send it up."""
-        if clip.pcm:
-            self._outbox.put(Hear(Frame(self._position, clip)))
-            self._position += clip.ticks
-            self._uncommitted += clip.ticks
+    def take(self, clip: Clip, config: AnySession) -> None:
+        """Send it up, and keep the end of it for a while, in case it has to be said to another upstream once more."""
+        if not clip.pcm:
+            return
+        frame = Frame(self._position, clip)
+        self._outbox.put(Hear(frame))
+        self._position += clip.ticks
+        self._uncommitted += clip.ticks
+        if self._kept_ticks:
+            self._recent.append(frame)
+            wanted = self._kept_ticks
+            if self._spoken is None and config.audio.input.turn_detection is not None:
+                wanted = min(wanted, ms_to_ticks(LOOK_BACK_MS))
+            while self._recent[0].end <= self._position - wanted:
+                self._recent.popleft()
 
     def hear_in(self, link: str, wire_format: str) -> None:
         """What comes from now on is in this format."""
@@ -44,9 +62,29 @@ class Input:
             self.wire_format = wire_format
             self._outbox.put(Feed(link, wire_format))
 
+    def started(self, item_id: str, audio_start_ms: int) -> None:
+        """The upstream hears somebody, from this place on its own clock."""
+        self.speaking = item_id
+        self._spoken = (ms_to_ticks(audio_start_ms + self.offset_ms), None)
+
+    def stopped(self, audio_end_ms: int) -> None:
+        """It hears nobody any more."""
+        self.speaking = None
+        if self._spoken is not None:
+            self._spoken = (self._spoken[0], ms_to_ticks(audio_end_ms + self.offset_ms))
+
+    def committed(self) -> list[Clip]:
+        """The buffer has become an item: its sound, as far as it is kept."""
+        start, end = self._spoken or (self._position - self._uncommitted, None)
+        end = self._position if end is None else end
+        start = max(start, end - self._kept_ticks)
+        spoken = [frame for frame in self._recent if frame.end > start and frame.start < end]
+        self.emptied()
+        return [frame.clip.cut(start - frame.start, end - frame.start) for frame in spoken]
+
     def emptied(self) -> None:
         """The upstream's buffer is empty: committed, cleared, or gone with the upstream."""
-        self.speaking, self._uncommitted = None, 0
+        self.speaking, self._spoken, self._uncommitted = None, None, 0
 
     def begin_again(self) -> None:
         """Another upstream session counts from zero."""

@@ -6,7 +6,7 @@ from collections import deque
 
 import msgspec
 
-from vivavoce.audio.clip import ms_to_ticks
+from vivavoce.audio.clip import Clip, ms_to_ticks
 from vivavoce.engines.relay.following import Following
 from vivavoce.protocol import server_events as se
 from vivavoce.protocol.items import InputAudio, Item, MessageItem
@@ -18,14 +18,18 @@ from vivavoce.session.upstream import Failure
 
 ENDED_KEPT = 32
 """Responses that are over, whose stragglers are no mistake."""
+SPEECH_BYTES = 48_000
+"""A second of it at 24 kHz."""
 
 
 class Known:
     """Follows events of the upstream; it never changes anything there."""
 
-    def __init__(self) -> None:
+    def __init__(self, speech_s: int) -> None:
         self.conversation = Conversation("")
         self.playback = Playback(ItemAudio(0, 0))
+        self.speech = ItemAudio(speech_s, speech_s * SPEECH_BYTES)
+        """What callers said whose words nobody knows yet: the latest, all items together no more than this."""
         self.running: dict[str, Following] = {}
         self.ended: deque[str] = deque(maxlen=ENDED_KEPT)
 
@@ -56,12 +60,18 @@ class Known:
             if type(mine) is type(item):
                 setattr(mine, field.name, getattr(snapshot(item), field.name))
 
+    def spoken(self, item_id: str, clips: list[Clip]) -> None:
+        """The caller has said something; the item, and maybe its words, come later."""
+        self.speech.add(item_id, clips)
+
     def understood(self, item_id: str, text: str) -> None:
         """What the caller said."""
         item = self.conversation.get(item_id)
         if item is None:
             return
         self.conversation.understood[item_id] = text
+        if text:
+            self.speech.drop(item_id)
         for part in item.content if isinstance(item, MessageItem) else ():
             if isinstance(part, InputAudio):
                 part.transcript = text
@@ -71,6 +81,7 @@ class Known:
         if item_id in self.conversation:
             self.conversation.remove(item_id)
         self.playback.drop(item_id)
+        self.speech.drop(item_id)
 
     def truncated(self, item_id: str, end_ms: int) -> None:
         """Only so much of it was heard: keep the words up to there."""

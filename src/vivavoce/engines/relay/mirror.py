@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from vivavoce.audio.clip import Clip
+from vivavoce.audio.codec import encode_audio, wire_rate_hz
 from vivavoce.call.machines import AnySession
 from vivavoce.call.ports import Machine
 from vivavoce.engines.relay import failures
@@ -69,13 +70,13 @@ class Mirror:
         self.deadlines = Deadlines()
         self.connections = Connections(self.outbox, self.deadlines, options.max_duration_s, now_ms)
         self.up = Uplink(self.outbox, self.deadlines, rules)
-        self.known = Known()
+        self.known = Known(rules.speech_s)
         self.front = FrontTools(self.outbox, self.known, options.mcp_servers)
         self.rounds = ToolRounds(self.outbox, self.up, self.known, self.front)
         self.answering = Answering(
             self.outbox, self.deadlines, self.up, self.known, self.front, options.rates, rules, now_ms
         )
-        self.input = Input(self.outbox, opening.audio.input.format.type)
+        self.input = Input(self.outbox, opening.audio.input.format.type, rules.speech_s)
         self.view = SessionView(self.outbox, self.up, opening, {**rules.stated, **(setup or {})})
         self._handover = Handover(self.deadlines, self.up, self._quiet)
         self._ends_ms = now_ms + options.max_duration_s * 1000
@@ -131,7 +132,7 @@ class Mirror:
         if self._stand_in is not None:
             self._stand_in.receive_audio(clip, now_ms)
         else:
-            self.input.take(clip)
+            self.input.take(clip, self.config)
 
     def signal(self, signal: Signal, now_ms: int) -> None:
         """Take in what the upstream says."""
@@ -194,6 +195,7 @@ class Mirror:
 
     def greeted(self, raw: dict[str, Any], now_ms: int) -> None:
         """The upstream has shown its session: tell it what is wanted, and then the clients."""
+        self.up.objection = None
         before = self.up.raw if self.up.was_live else {}
         self.up.state = "opening"
         wanted = as_update(self.config, before) if before else self._wanted()
@@ -229,6 +231,10 @@ class Mirror:
     def refused(self, detail: ErrorDetail, now_ms: int) -> None:
         """The upstream does not like something: whoever has asked for it is told so, in its words."""
         ask = self.up.asked.refused(detail.event_id)
+        if self.up.state == "dialling":
+            named = self.config.model if isinstance(self.config, SessionObject) else ""
+            self.up.objection = failures.objected(detail, self.rules.model or named)
+            return  # What comes of it, the end of the link will show.
         if ask is None:
             if detail.code != "session_expired":  # How long a session lasts is said here.
                 self.outbox.send(se.ErrorEvent, error=msgspec.structs.replace(detail, event_id=None))
@@ -248,10 +254,19 @@ class Mirror:
             self.updated(self.up.raw, None, now_ms)
             self.outbox.send(se.ErrorEvent, error=msgspec.structs.replace(detail, event_id=None))
 
+    def kept_sound(self, item_id: str) -> str | None:
+        """What a caller said in an item, in the session's input format; None where it is not kept."""
+        sound = self.known.speech.recall(item_id)
+        wire = self.input.wire_format
+        if sound is None or sound.rate_hz != wire_rate_hz(wire):
+            return None
+        return encode_audio(sound, wire)
+
     # --- another upstream session, or another engine --------------------------------------------------------------------
 
     def lose(self, failure: Failure, now_ms: int) -> None:
         """The link is of no use any more: end what was going on, say why, and go on with another if there is hope."""
+        failure = self.up.objection or failure
         again = self.up.lost(now_ms) and self.up.was_live and failure.passing
         goes_on = again or self.rules.stand_in is not None
         self.outbox.put(Warn(f"{failure.code}: {failure.message}"))
@@ -288,7 +303,7 @@ class Mirror:
     def _carry_over(self, now_ms: int) -> None:
         """Another upstream session: tell it the conversation, and what was asked of the one before."""
         self.input.begin_again()
-        for item in carried(self.known.conversation):
+        for item in carried(self.known.conversation, self.kept_sound):
             self.up.carried.add(item.id)
             self.up.ask("conversation.item.create", now_ms, item=as_created(to_plain(item)))
         self._ask_again(now_ms)

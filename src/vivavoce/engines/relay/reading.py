@@ -187,7 +187,7 @@ def _transcribed(
 def _speech_started(
     mirror: Mirror, event: se.InputAudioBufferSpeechStarted, frame: bytes, now_ms: int
 ) -> Wrong:
-    mirror.input.speaking = event.item_id
+    mirror.input.started(event.item_id, event.audio_start_ms)
     mirror.known.playback.flush()
     offset = mirror.input.offset_ms
     if offset:
@@ -200,7 +200,7 @@ def _speech_started(
 def _speech_stopped(
     mirror: Mirror, event: se.InputAudioBufferSpeechStopped, frame: bytes, now_ms: int
 ) -> Wrong:
-    mirror.input.speaking = None
+    mirror.input.stopped(event.audio_end_ms)
     offset = mirror.input.offset_ms
     if offset:
         _again(mirror, event, audio_end_ms=event.audio_end_ms + offset)
@@ -223,7 +223,7 @@ def _timed_out(
 
 def _committed(mirror: Mirror, event: se.InputAudioBufferCommitted, frame: bytes, now_ms: int) -> Wrong:
     mirror.up.asked.answered("input_audio_buffer.committed")
-    mirror.input.emptied()
+    mirror.known.spoken(event.item_id, mirror.input.committed())
     _hand_on(mirror, event, frame)
     return None
 

@@ -18,6 +18,7 @@ class Rules:
     model: asked for instead of what clients name, where one is set.
     session_ms: age at which an upstream session is handed over; 0: never.
     stated: what the operator has set about every session, in the words of `session.update`.
+    speech_s: so much of what callers said is kept, as long as nobody has put it into words.
     stand_in: the engine that goes on once the upstream is lost for good.
     """
 
@@ -26,6 +27,7 @@ class Rules:
     silence_ms: int
     stall_ms: int
     session_ms: int
+    speech_s: int
     stated: dict[str, Any]
     stand_in: Engine | None
 

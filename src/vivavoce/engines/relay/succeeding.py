@@ -5,9 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from vivavoce.audio.clip import Frame
 from vivavoce.call.machines import machine_of
 from vivavoce.call.ports import Capabilities, Machine
 from vivavoce.engines.relay.carrying import carried
+from vivavoce.protocol.items import InputAudio, Item, MessageItem
+from vivavoce.session.effects import Transcribe
 from vivavoce.session.session import RealtimeSession
 from vivavoce.session.transcription import TranscriptionSession
 
@@ -25,8 +30,9 @@ def succeed(mirror: Mirror, capabilities: Capabilities, seconds_left: int, now_m
     assert isinstance(made, RealtimeSession | TranscriptionSession)
     if isinstance(made, RealtimeSession):
         made.conversation.id = mirror.known.conversation.id or made.conversation.id
-        for item in carried(mirror.known.conversation):
+        for item in carried(mirror.known.conversation, mirror.kept_sound):
             made.conversation.insert(item)
+            _hear(mirror, made, item)
         if mirror.up.was_live:
             made.mcp.tools.follow(made.config.tools)
     primary = mirror.connections.primary
@@ -36,3 +42,14 @@ def succeed(mirror: Mirror, capabilities: Capabilities, seconds_left: int, now_m
         made.connections.arrived(NOBODY)
         made.connections.left(NOBODY, made.config, now_ms)
     return made
+
+
+def _hear(mirror: Mirror, made: RealtimeSession, item: Item) -> None:
+    """What nobody has put into words is heard now."""
+    for part in item.content if isinstance(item, MessageItem) else ():
+        if isinstance(part, InputAudio):
+            part.audio = msgspec.UNSET
+            sound = mirror.known.speech.recall(item.id)
+            if sound is not None:
+                made.item_audio.add(item.id, [sound])
+                mirror.outbox.put(Transcribe(item.id, (Frame(0, sound),)))

@@ -14,7 +14,7 @@ from vivavoce.protocol.client_events import ClientEvent
 from vivavoce.protocol.session_objects import SessionObject
 from vivavoce.session.deadlines import Deadlines
 from vivavoce.session.outbox import Outbox
-from vivavoce.session.upstream import Dial, Drop, Feed, SendUp
+from vivavoce.session.upstream import Dial, Drop, Failure, Feed, SendUp
 
 State = Literal["dialling", "opening", "live", "over"]
 SHORT_LIVED_MS = 10_000
@@ -37,7 +37,8 @@ class Uplink:
         self.carried: set[str] = set()
         self.repeat: list[Ask] = []
         self.successor = ""
-        self.successor_greeted = False
+        self.objection: Failure | None = None
+        """What it said in the place of a greeting."""
         self.last_ms = 0
         """When something was last heard from it."""
         self._asked_ms = 0
@@ -63,6 +64,7 @@ class Uplink:
         """A link for everything that goes up from now on."""
         self.link = self.dial(config)
         self.state = "dialling"
+        self.objection = None
         self.last_ms = now_ms
         self._outbox.put(Feed(self.link, config.audio.input.format.type))
         self._deadlines.set("upstream", now_ms + self._rules.hello_ms)
@@ -101,7 +103,7 @@ class Uplink:
 
     def prepare_successor(self, config: AnySession, now_ms: int) -> None:
         """The upstream session is old: connect to another while this one goes on."""
-        self.successor, self.successor_greeted = self.dial(config), False
+        self.successor = self.dial(config)
         self._deadlines.set("handover", now_ms + self._rules.hello_ms)
 
     def drop_successor(self) -> None:
