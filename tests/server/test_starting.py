@@ -114,3 +114,15 @@ def test_ctrl_c_while_it_loads_leaves_no_traceback(
     monkeypatch.setattr("vivavoce.cli.make_parser", interrupted)
     assert main(["serve"]) == 130
     assert capsys.readouterr().err == ""
+
+
+def test_a_relay_to_openai_needs_a_key(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    assert main(["serve", "--engine", "relay", "--port", "0"]) == 2
+    assert "api.openai.com asks for a key: export OPENAI_API_KEY" in capsys.readouterr().err
+    relay: dict[str, object] = {"engine__kind": "relay", "server__port": 0}
+    assert refuse_to_start(settings(**relay, upstream__key="sk-x")) is None
+    assert refuse_to_start(settings(**relay, upstream__url="http://127.0.0.1:9/v1")) is None
+    assert refuse_to_start(settings(**relay, relay__failover="cascade")) is None

@@ -9,8 +9,10 @@ import os
 import socket
 import sys
 import tempfile
+from urllib.parse import urlsplit
 
 from vivavoce.call.ports import EngineNames
+from vivavoce.call.relay_settings import OPENAI_HOST
 from vivavoce.call.settings import Settings, SettingsError
 from vivavoce.server import tls
 from vivavoce.server.auth import has_keys, is_loopback
@@ -102,11 +104,19 @@ def refuse_to_start(settings: Settings) -> str | None:
             f"refusing to listen on {host} without API keys, since anybody could talk. "
             f"Make one with `vivavoce keys create`, or for this run: export VIVAVOCE_API_KEYS=vv_$(openssl rand -hex 24)"
         )
+    if _lacks_upstream_key(settings):
+        return f"{OPENAI_HOST} asks for a key: export OPENAI_API_KEY=..., or name another upstream with VIVAVOCE_UPSTREAM_URL"
     try:
         _try_address(host, port)
     except OSError as error:
         return _why_not(host, port, error)
     return None
+
+
+def _lacks_upstream_key(settings: Settings) -> bool:
+    """Whether every call would be refused by OpenAI, and nothing else answers then."""
+    relayed = settings.engine.kind == "relay" and settings.relay.failover == "none"
+    return relayed and not settings.upstream.key and urlsplit(settings.upstream.url).hostname == OPENAI_HOST
 
 
 def _why_not(host: str, port: int, error: OSError) -> str:
