@@ -247,6 +247,8 @@ function piece(from, to, scale, style, title) {
   return made;
 }
 function axisNode(scale, step) {
+  // On a machine that is too slow for the call the labels would stand on top of each other.
+  while (scale / step > 8) step *= 2;
   const axis = el("div", "axis");
   for (let at = 0; at <= scale; at += step) {
     const label = el("span", "", `${at}`);
