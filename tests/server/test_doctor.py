@@ -243,3 +243,17 @@ def test_a_check_that_breaks_hides_no_other(tmp_path: Path, monkeypatch: pytest.
 def test_every_finding_can_be_said_as_json(tmp_path: Path) -> None:
     told: list[Any] = msgspec.to_builtins(list(checks.look(settings(tmp_path, server__port=0))))
     assert len(told) >= 10
+
+
+@pytest.mark.parametrize(("second", "findings"), [("", 0), ("http://127.0.0.1:9/v1", 0), ("builtin", 1)])
+def test_a_stage_that_is_elsewhere_needs_nothing_here(second: str, findings: int) -> None:
+    given: dict[str, object] = {}
+    for stage in ("stt", "tts"):
+        given |= {
+            f"{stage}.url": "http://127.0.0.1:9/v1",
+            f"{stage}.model": "m",
+            f"{stage}.second_url": second,
+        }
+    elsewhere = load_settings(given, environ={})
+    for check in (checks.speech_to_text, checks.text_to_speech):
+        assert len(list(check(elsewhere))) == findings

@@ -21,7 +21,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from vivavoce.call.settings import Settings, SettingsError
-from vivavoce.call.stage_settings import BUILT_IN
+from vivavoce.call.stage_settings import BUILT_IN, SttSettings, TtsSettings
 
 State = Literal["ok", "warning", "failed"]
 LLM_TIMEOUT_S = 5.0
@@ -250,9 +250,14 @@ def voice_activity(settings: Settings) -> Iterator[Finding]:
     yield Finding("voice activity", "ok", f"Silero, {find_model(VOICE_ACTIVITY_MODEL)}")
 
 
+def _elsewhere(stage: SttSettings | TtsSettings) -> bool:
+    """Whether an endpoint does it, and the built-in stage is not even its second choice."""
+    return bool(stage.url) and stage.second_url != BUILT_IN
+
+
 def speech_to_text(settings: Settings) -> Iterator[Finding]:
     """The recogniser's package and its models; it is loaded in a process of its own when the server starts."""
-    if settings.engine.kind != "cascade":
+    if settings.engine.kind != "cascade" or _elsewhere(settings.stt):
         return
     found = importlib.util.find_spec("pocketsphinx")
     folder = Path(found.origin).parent / "model" / "en-us" if found and found.origin else None
@@ -269,7 +274,7 @@ def speech_to_text(settings: Settings) -> Iterator[Finding]:
 
 def text_to_speech(settings: Settings) -> Iterator[Finding]:
     """Voices."""
-    if settings.engine.kind != "cascade":
+    if settings.engine.kind != "cascade" or _elsewhere(settings.tts):
         return
     from vivavoce.engines.cascade.native_libraries import find_flite
 
