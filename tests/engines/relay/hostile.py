@@ -60,6 +60,8 @@ class Hostile:
         """The body of an error that everybody is sent in the place of a greeting."""
         self.keys: list[str | None] = []
         self.asked: list[str] = []
+        self.enough = asyncio.Event()
+        """Upstreams that say nothing any more may go."""
         self.open = 0
         self._connections: set[ServerConnection] = set()
 
@@ -258,7 +260,7 @@ class Session:
             case "mute":
                 # Nothing is read any more either: no pong comes.
                 self._connection.transport.pause_reading()
-                await asyncio.sleep(1.5)
+                await self._hostile.enough.wait()
                 self._connection.transport.abort()
         raise Done
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 import websockets
 
 from tests.engines.relay.rig import relay, two_hops
@@ -27,10 +28,19 @@ from tests.server.test_openai_client import (  # noqa: F401
 from vivavoce.call.settings import load_settings
 from vivavoce.server.embedded import running_server
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-@pytest.fixture
-async def talk(tmp_path: Path) -> AsyncIterator[Talk]:
-    async with two_hops(tmp_path) as url, openai_client(url) as made:
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def hops(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """Both servers, for every test that wants nothing special of them."""
+    async with two_hops(tmp_path_factory.mktemp("hops")) as url:
+        yield url
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def talk(hops: str) -> AsyncIterator[Talk]:
+    async with openai_client(hops) as made:
         yield made
 
 
@@ -45,11 +55,11 @@ async def test_the_session_says_what_answers(talk: Talk) -> None:
     assert updated["instructions"] == "Be brief."
 
 
-async def test_a_mistake_is_told_to_whoever_made_it_under_their_own_id(tmp_path: Path) -> None:
-    async with two_hops(tmp_path) as url, raw_client(url) as talk:
+async def test_a_mistake_is_told_to_whoever_made_it_under_their_own_id(hops: str) -> None:
+    async with raw_client(hops) as talk:
         created = await talk.until("session.created")
         call_id = created["session"]["vivavoce"]["call_id"]
-        async with raw_client(url, f"call_id={call_id}") as beside:
+        async with raw_client(hops, f"call_id={call_id}") as beside:
             await beside.until("session.created")
             await beside.send("conversation.item.delete", event_id="mine", item_id="item_nobody")
             error = (await beside.until("error"))["error"]
@@ -60,8 +70,8 @@ async def test_a_mistake_is_told_to_whoever_made_it_under_their_own_id(tmp_path:
             assert not talk.of_type("error")
 
 
-async def test_the_dialect_of_old_in_front_of_an_upstream_that_knows_the_new_one_only(tmp_path: Path) -> None:
-    async with two_hops(tmp_path) as url, raw_client(url, beta=True) as talk:
+async def test_the_dialect_of_old_in_front_of_an_upstream_that_knows_the_new_one_only(hops: str) -> None:
+    async with raw_client(hops, beta=True) as talk:
         await talk.until("session.created")
         await talk.send("session.update", session={"modalities": ["text", "audio"], "voice": "alloy"})
         assert (await talk.until("session.updated"))["session"]["voice"] == "alloy"
@@ -72,8 +82,8 @@ async def test_the_dialect_of_old_in_front_of_an_upstream_that_knows_the_new_one
 
 
 @pytest.mark.parametrize("wire", ["audio/pcmu", "audio/pcma"])
-async def test_telephone_sound_goes_both_ways(tmp_path: Path, wire: str) -> None:
-    async with two_hops(tmp_path) as url, raw_client(url) as talk:
+async def test_telephone_sound_goes_both_ways(hops: str, wire: str) -> None:
+    async with raw_client(hops) as talk:
         await talk.until("session.created")
         audio = {
             "input": {"format": {"type": wire}, "turn_detection": None},
@@ -89,8 +99,8 @@ async def test_telephone_sound_goes_both_ways(tmp_path: Path, wire: str) -> None
         assert not talk.of_type("error")
 
 
-async def test_a_transcription_session(tmp_path: Path) -> None:
-    async with two_hops(tmp_path) as url, raw_client(url, "intent=transcription") as talk:
+async def test_a_transcription_session(hops: str) -> None:
+    async with raw_client(hops, "intent=transcription") as talk:
         session = (await talk.next())["session"]
         assert session["type"] == "transcription"
         await talk.speak()
