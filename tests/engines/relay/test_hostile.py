@@ -101,7 +101,7 @@ async def each(upstream: Hostile, front: str, faults: list[Fault], proof: Proof)
         assert updates[-1]["instructions"] == "Be brief.", (phase, updates)
     await gone(upstream, tasks)
     proof.result(
-        f"each told by its name, at the latest after {max(took):.1f} s; conversations go on, nothing is left"
+        f"each told by its name, at the latest after {1000 * max(took):.0f} ms; conversations go on, nothing is left"
     )
 
 
