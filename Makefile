@@ -3,8 +3,8 @@
 
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-# A PYTHONPATH meant for something else must not reach into .venv.
-unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+# A PYTHONPATH meant for something else must not reach into .venv, nor may a setting meant for images have every start compile everything anew.
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV PYTHONDONTWRITEBYTECODE
 export PYTHON
 
 BIN := .venv/bin
