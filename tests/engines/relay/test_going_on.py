@@ -13,7 +13,7 @@ from tests.call.rig import Line, scripted
 from tests.engines.cascade.test_over_http import speak, stages
 from tests.engines.relay.hostile import Hostile, hostile
 from tests.engines.relay.rig import relay, relay_settings
-from tests.server.rig import ANSWER, openai_client, server
+from tests.server.rig import ANSWER, openai_client, server, socket_url
 from vivavoce.engines.relay.engine import RelayEngine
 from vivavoce.engines.scripted.script import Script, Step
 
@@ -23,8 +23,8 @@ QUICK = {"upstream__silence_ms": 3000, "upstream__stall_ms": 3000, "upstream__co
 class Relayed(Line):
     """A call over the relay in this process."""
 
-    def __init__(self, upstream: Hostile, folder: Path, *, stand_in: bool = False, **flags: Any) -> None:
-        settings = relay_settings(upstream.url, folder, **QUICK, **flags)
+    def __init__(self, url: str, folder: Path, *, stand_in: bool = False, **flags: Any) -> None:
+        settings = relay_settings(url, folder, **QUICK, **flags)
         words = Script(Step("Here is somebody else."), (("back", Step("You said so.")),))
         engine = scripted(script=words) if stand_in else None
         super().__init__(RelayEngine(settings.upstream, settings.relay, {}, engine), **flags)
@@ -38,7 +38,7 @@ class Relayed(Line):
 @contextlib.asynccontextmanager
 async def relayed(folder: Path, **flags: Any) -> AsyncIterator[tuple[Relayed, Hostile]]:
     async with hostile() as upstream:
-        call = Relayed(upstream, folder, **flags)
+        call = Relayed(upstream.url, folder, **flags)
         try:
             yield call, upstream
         finally:
@@ -72,6 +72,23 @@ async def test_a_session_near_its_end_is_handed_over_with_its_conversation(tmp_p
         created, *updated = call.client.of_type("session.created") + call.client.of_type("session.updated")
         assert {event["session"]["id"] for event in updated} == {created["session"]["id"]}
         await upstream.until(lambda: upstream.open == 1)
+
+
+async def test_positions_go_on_where_they_were_when_a_session_is_handed_over(tmp_path: Path) -> None:
+    async with server(tmp_path) as far:
+        call = Relayed(socket_url(far).partition("?")[0], tmp_path, relay__session_s=1)
+        try:
+            await call.until("session.created")
+            call.append(2000, loud=False)
+            await call.until("session.updated")
+            call.append(600, loud=True)
+            call.append(1000, loud=False)
+            started = await call.until("input_audio_buffer.speech_started")
+            stopped = await call.until("input_audio_buffer.speech_stopped")
+            assert 1600 <= started["audio_start_ms"] <= 2000
+            assert 2600 <= stopped["audio_end_ms"] <= 3600
+        finally:
+            await call.close()
 
 
 async def test_speech_that_nobody_has_put_into_words_is_said_again(tmp_path: Path) -> None:

@@ -78,6 +78,15 @@ def _again(mirror: Mirror, event: ServerEvent, **changes: Any) -> None:
     mirror.outbox.put(Send(msgspec.structs.replace(event, **changes)))
 
 
+def _hand_on_at(mirror: Mirror, event: ServerEvent, frame: bytes, **positions_ms: int) -> None:
+    """In its own words, unless the upstream's clock began later than ours: then with the positions moved to our clock."""
+    offset_ms = mirror.input.offset_ms
+    if offset_ms:
+        _again(mirror, event, **{name: at_ms + offset_ms for name, at_ms in positions_ms.items()})
+    else:
+        _hand_on(mirror, event, frame)
+
+
 def _foreign(mirror: Mirror, name: str, frame: bytes) -> Wrong:
     """An event that this version does not know is handed on; one that it knows in another shape as well, unless it names nothing."""
     plain = msgspec.json.decode(frame)
@@ -189,11 +198,7 @@ def _speech_started(
 ) -> Wrong:
     mirror.input.started(event.item_id, event.audio_start_ms)
     mirror.known.playback.flush()
-    offset = mirror.input.offset_ms
-    if offset:
-        _again(mirror, event, audio_start_ms=event.audio_start_ms + offset)
-    else:
-        _hand_on(mirror, event, frame)
+    _hand_on_at(mirror, event, frame, audio_start_ms=event.audio_start_ms)
     return None
 
 
@@ -201,23 +206,14 @@ def _speech_stopped(
     mirror: Mirror, event: se.InputAudioBufferSpeechStopped, frame: bytes, now_ms: int
 ) -> Wrong:
     mirror.input.stopped(event.audio_end_ms)
-    offset = mirror.input.offset_ms
-    if offset:
-        _again(mirror, event, audio_end_ms=event.audio_end_ms + offset)
-    else:
-        _hand_on(mirror, event, frame)
+    _hand_on_at(mirror, event, frame, audio_end_ms=event.audio_end_ms)
     return None
 
 
 def _timed_out(
     mirror: Mirror, event: se.InputAudioBufferTimeoutTriggered, frame: bytes, now_ms: int
 ) -> Wrong:
-    offset = mirror.input.offset_ms
-    if offset:
-        start, end = event.audio_start_ms + offset, event.audio_end_ms + offset
-        _again(mirror, event, audio_start_ms=start, audio_end_ms=end)
-    else:
-        _hand_on(mirror, event, frame)
+    _hand_on_at(mirror, event, frame, audio_start_ms=event.audio_start_ms, audio_end_ms=event.audio_end_ms)
     return None
 
 
