@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-import threading
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.http_stand_in import served
 
 ANSWER = "This sentence comes from the model."
 
@@ -61,14 +61,6 @@ class _Handler(BaseHTTPRequestHandler):
         """The test's output is for the test."""
 
 
-@contextlib.contextmanager
-def chat_stand_in() -> Iterator[ChatStandIn]:
+def chat_stand_in() -> contextlib.AbstractContextManager[ChatStandIn]:
     """Serves until the block ends."""
-    with ChatStandIn() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    return served(ChatStandIn())

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-import threading
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.http_stand_in import served
 
 
 class Upstream(ThreadingHTTPServer):
@@ -83,14 +83,6 @@ class _Handler(BaseHTTPRequestHandler):
         """The test's output is for the test."""
 
 
-@contextlib.contextmanager
-def upstream() -> Iterator[Upstream]:
+def upstream() -> contextlib.AbstractContextManager[Upstream]:
     """Serves until the block ends."""
-    with Upstream() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    return served(Upstream())

@@ -9,12 +9,12 @@ import json
 import signal
 import socket
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.http_stand_in import served
 from tests.talk.rig import ANSWER, command, ended, script_server, scripted, start_command
 from vivavoce.server.embedded import running_server
 from vivavoce.talk.command import add_arguments, options_of, run
@@ -190,13 +190,8 @@ class OtherServer(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def web_server() -> Iterator[str]:
-    server = http.server.HTTPServer(("127.0.0.1", 0), OtherServer)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served(http.server.HTTPServer(("127.0.0.1", 0), OtherServer)) as server:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
 
 
 async def test_something_else_there_is_one_line(web_server: str) -> None:
