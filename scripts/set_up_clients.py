@@ -1,7 +1,7 @@
 """Makes the frameworks ready whose programs `make clients` runs: `.clients/python` and `.clients/node`.
 
 Run by the interpreter of `.venv`, after set_up.py. Like there, what was done is remembered by the hashes of the files it was done
-from, and nothing says where packages come from: that is pip's and npm's business. Without npm only the Python half is made.
+from, and nothing says where packages come from: that is pip's and npm's business. Without npm only the Python half is made. A `.clients` that is a link belongs to another checkout.
 """
 
 from __future__ import annotations
@@ -56,6 +56,9 @@ def make_node() -> None:
 
 
 def main() -> int:
+    if CLIENTS.is_symlink():
+        print("clients: .clients is a link to another checkout's, and left as it is", flush=True)
+        return 0
     target, record = wanted(), read_record()
     steps = {
         "python": ("livekit-agents and pipecat-ai into .clients/python", make_python),

@@ -16,7 +16,6 @@ PROGRAMS = Path(__file__).parent / "programs"
 BEHIND = {"relay": "scripted", "relay-cascade": "cascade"}
 """The relay in front of a second server: the engine that answers there."""
 ENGINES = ("scripted", "cascade", *BEHIND)
-RECORDED = ("scripted", "cascade", "relay")
 """What is run unless something else is asked for, and kept on record."""
 REST_CASES = frozenset({"rest", "pipeline", "pipeline_streamed"})
 """What needs speech or text over REST, which a relay does not have."""

@@ -149,7 +149,7 @@ HEAD: Final = """\
 
 Written by `python -m tests.clients.page`; a test compares. What it says of clients is the record of `make clients ARGS=--record`: unmodified, pinned
 libraries against `vivavoce serve`, each case over the scripted engine (which says what it is told to) and over the cascade (which hears, thinks
-and speaks), and once more through two hops: the [relay](relay.md) in front of a second server. A case passes when the client's
+and speaks), and both once more through two hops: the [relay](relay.md) in front of a second server. A case passes when the client's
 program reached what it set out for, was sent no `error`, and no server logged a defect or gave a hint about its client.
 """
 CASES: Final = """\
@@ -198,8 +198,8 @@ def _clients(rows: list[record.Row]) -> Iterator[str]:
     days = sorted({row.date for row in rows})
     run = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
     yield (
-        f"Run on {run} (UTC). `both`: over the scripted engine and the cascade; `relay`: through the relay to a "
-        "second server with the scripted engine. "
+        f"Run on {run} (UTC). `both`: over the scripted engine and over the cascade; `relay`: through the relay to a "
+        "second server, with both of these again. "
         "Blank: the library has no notion of it, or the case is not run with it.\n"
     )
     yield "| case | " + " | ".join(f"{client.name} {client.version()}" for client in CLIENTS) + " |"
@@ -221,9 +221,11 @@ def _clients(rows: list[record.Row]) -> Iterator[str]:
 
 def _cell(rows: dict[tuple[str, str, str], record.Row], client: str, case: str) -> str:
     passed = {engine for engine in ENGINES if (row := rows.get((client, case, engine))) and row.passed}
-    both = {"scripted", "cascade"} <= passed
-    words = [engine for engine in ENGINES if engine in passed and not (both and engine not in BEHIND)]
-    return ", ".join(["both"] * both + words) or "none"
+    words: list[str] = []
+    for together, engines in (("both", set(ENGINES) - set(BEHIND)), ("relay", set(BEHIND))):
+        some = [engine for engine in ENGINES if engine in passed & engines]
+        words += [together] if set(some) == engines else [f"only {engine}" for engine in some]
+    return ", ".join(words) or "none"
 
 
 def _one_line(text: str) -> str:

@@ -10,7 +10,7 @@ from openai.types.realtime import RealtimeClientEvent, RealtimeServerEvent
 from starlette.testclient import TestClient, WebSocketDenialResponse
 
 from tests.clients import page, record
-from tests.clients.catalogue import CLIENTS, RECORDED
+from tests.clients.catalogue import CLIENTS, ENGINES
 from tests.clients.checklist import CHECKLIST
 from tests.docs.pages import ROOT
 from vivavoce.call.settings import load_settings
@@ -34,7 +34,7 @@ def test_the_record_is_of_the_pinned_clients_and_of_every_case() -> None:
         (client.name, case, engine)
         for client in CLIENTS
         for case in client.cases
-        for engine in RECORDED
+        for engine in ENGINES
         if case in client.cases_over(engine)
     ], "run: make clients ARGS=--record, with the --client and --case that are new"
 

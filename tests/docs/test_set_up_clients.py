@@ -50,6 +50,14 @@ def test_all_is_done_once(ran: list[str]) -> None:
     assert again(ran) == []
 
 
+def test_what_belongs_to_another_checkout_is_left_alone(
+    ran: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "theirs")
+    monkeypatch.setattr(set_up_clients, "CLIENTS", tmp_path / "link")
+    assert again(ran) == []
+
+
 @pytest.mark.parametrize(
     ("changed", "redone"), [("clients.txt", "python"), ("node/package-lock.json", "node")]
 )

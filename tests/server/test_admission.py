@@ -20,9 +20,10 @@ from tests.server.processes import get
 from tests.server.rig import Talk, raw_client, server, socket_url
 from tests.server.test_drain import refused_with
 from vivavoce.call.admission import PAST_CALLS, Refused, Seats
-from vivavoce.call.settings import LimitSettings
+from vivavoce.call.settings import load_settings
 from vivavoce.server.gate import Gate
 from vivavoce.server.life import Life
+from vivavoce.server.turnstile import of_requests, own_entrance
 
 
 async def free_again(url: str) -> None:
@@ -182,8 +183,9 @@ async def asking(app: Any) -> AsyncIterator[httpx.AsyncClient]:
 
 async def test_requests_are_limited_together_and_for_each_key() -> None:
     slow = Slow()
-    limits = LimitSettings(max_requests=2, max_requests_per_key=1)
-    async with asking(Gate(slow, limits, Life(0))) as client:
+    settings = load_settings({"limits.max_requests": 2, "limits.max_requests_per_key": 1}, environ={})
+    entrance = own_entrance(of_requests(settings))
+    async with asking(Gate(slow, entrance, Life(0))) as client:
 
         def ask(key: str) -> asyncio.Task[httpx.Response]:
             headers = {"Authorization": f"Bearer {key}"}

@@ -206,7 +206,11 @@ class Other:
             body, more = b"", True
             while more:
                 message = await receive()
-                body, more = body + message["body"], message["more_body"]
+                body, more = body + message.get("body", b""), message.get("more_body", False)
+            if scope["path"].endswith("/cut"):
+                await send({"type": "http.response.start", "status": 201, "headers": []})
+                await send({"type": "http.response.body", "body": b"the beginning", "more_body": True})
+                raise ConnectionError("killed")
             told = f"{scope['method']} {scope['path']}?{scope['query_string'].decode()} {len(body)}".encode()
             await send({"type": "http.response.start", "status": 201, "headers": [(b"x-its", b"own")]})
             await send({"type": "http.response.body", "body": told})
@@ -335,3 +339,29 @@ async def test_a_request_about_a_call_goes_where_the_call_is(pair: Pair, path: s
     assert answer in body if chunked else body == answer
     assert head.startswith("HTTP/1.1 201" if "rtc_there" in path else "HTTP/1.1 200")
     assert httpx.codes.is_success(int(head.split()[1]))
+
+
+async def test_an_answer_that_is_cut_off_is_not_made_whole(
+    pair: Pair, caplog: pytest.LogCaptureFixture
+) -> None:
+    reader, writer = await asyncio.open_unix_connection(sock=await pair.dialled())
+    writer.write(b"GET /v1/realtime/calls/rtc_there/cut HTTP/1.1\r\nHost: h\r\n\r\n")
+    async with asyncio.timeout(10):
+        received = await reader.read()
+    writer.close()
+    assert b"the beginning" in received
+    assert not received.endswith(b"0\r\n\r\n")
+    assert "/v1/realtime/calls/rtc_there/cut: The process that had this call has ended." in caplog.messages
+
+
+async def test_a_client_that_hangs_up_in_the_middle_of_a_request_is_no_defect(
+    pair: Pair, caplog: pytest.LogCaptureFixture
+) -> None:
+    _, writer = await asyncio.open_unix_connection(sock=await pair.dialled())
+    writer.write(
+        b"POST /v1/realtime/calls/rtc_there/hangup HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nhalf"
+    )
+    await until(lambda: pair.other.headers)
+    writer.close()
+    await until(lambda: not pair.outer.server_state.connections and not pair.outer.server_state.tasks)
+    assert not caplog.messages

@@ -106,3 +106,17 @@ def test_what_a_session_takes_elsewhere_counts_here_and_is_not_told_again() -> N
     assert told == [("a", 1, 200), ("a", 0, -150)]
     assert rates.of("b").reserve(1, 0) is not None
     assert [rates.of("").reserve(1, 0) for _ in range(3)] == [[], [], []]
+
+
+def test_what_a_new_process_is_told_leaves_it_what_the_others_have() -> None:
+    kept, fresh = Rates(2, 600), Rates(2, 600)
+    kept.spent("a", 2, 100, 0)
+    kept.spent("b", 0, 0, 0)
+    # After five seconds a sixth of a request is back, which is none yet, and fifty tokens.
+    assert list(kept.missing(5000)) == [("a", 2, 50)]
+    for missing in kept.missing(5000):
+        fresh.spent(*missing, 5000)
+    assert fresh.of("a").reserve(0, 5000) is None
+    assert fresh.of("b").reserve(0, 5000) is not None
+    assert list(kept.missing(60_000)) == []
+    assert list(Rates(0, 0).missing(0)) == []

@@ -2,12 +2,13 @@
 
 Where several processes serve, each has buckets of its own and tells the others at once what was taken out of them: a response does not
 wait for an answer from elsewhere, and two that begin in the same millisecond may both get the last request of a minute, which the
-buckets make up for.
+buckets make up for. Whoever started them keeps buckets as well, for a process that begins later: a new one begins with what is left.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from vivavoce.protocol.responses import RateLimit
@@ -77,6 +78,11 @@ class KeyRates:
             bucket.at(now_ms)
         self._take(requests, tokens)
 
+    def missing(self, now_ms: int) -> tuple[int, int]:
+        """Requests and tokens that the buckets lack until they are full, rounded up; 0 for what has no limit."""
+        lacks = {name: bucket.limit - bucket.at(now_ms) for name, bucket in self._buckets.items()}
+        return math.ceil(lacks.get("requests", 0)), math.ceil(lacks.get("tokens", 0))
+
     def _take(self, requests: int, tokens: int) -> None:
         for name, count in (("requests", requests), ("tokens", tokens)):
             if name in self._buckets:
@@ -101,6 +107,13 @@ class Rates:
     def spent(self, key_id: str, requests: int, tokens: int, now_ms: int) -> None:
         """What sessions of another process took."""
         self._meter(key_id).spent(requests, tokens, now_ms)
+
+    def missing(self, now_ms: int) -> Iterator[tuple[str, int, int]]:
+        """Every key whose buckets are not full, with what they lack (`KeyRates.missing`)."""
+        for key_id, meter in self._keys.items():
+            requests, tokens = meter.missing(now_ms)
+            if requests or tokens:
+                yield key_id, requests, tokens
 
     def _meter(self, key_id: str) -> KeyRates:
         if key_id not in self._keys:

@@ -63,9 +63,9 @@ class TlsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class LimitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How much at the same time; 0 is without limit, except for the last two.
 
-    `max_requests`: POST requests under /v1 that are being worked on, per process. `max_waiting`: connections that have not said yet what
-    they want, per process; `handshake_s`: for how long they may. `requests_per_minute`, `tokens_per_minute`: responses of a key's
-    sessions and their tokens, in all processes together.
+    `max_requests`: POST requests under /v1 that are being worked on. `max_waiting`: connections that have not said yet what
+    they want, shared out among the processes; `handshake_s`: for how long they may. `requests_per_minute`, `tokens_per_minute`: responses of a key's
+    sessions and their tokens. All of them count in all processes together.
     """
 
     max_sessions: Annotated[int, Meta(ge=0)] = 0
@@ -124,7 +124,7 @@ class ScriptedEngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=
 
 
 class RestSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Requests that are no call: how many are worked on at once (others wait), and what is remembered of responses, in memory.
+    """Requests that are no call: how many are worked on at once in all processes (others wait), and what is remembered of responses, in memory.
 
     hear_again: a recording whose transcript comes back as a message is heard anew with that request's instructions and tools.
     """

@@ -26,6 +26,7 @@ from vivavoce.server.readiness import Readiness
 from vivavoce.server.realtime import RealtimeEndpoint, TranslationEndpoint
 from vivavoce.server.rest.mount import mount_rest
 from vivavoce.server.shared import Shared
+from vivavoce.server.turnstile import of_requests, own_entrance
 from vivavoce.server.wrong_addresses import add_wrong_addresses
 
 PAGE = Path(__file__).parent / "page"
@@ -83,13 +84,13 @@ def create_app(
         WebSocketRoute("/v1/realtime/translations", TranslationEndpoint(calls, life, authority))
     )
     add_wrong_addresses(app)
-    app.add_middleware(Gate, limits=settings.limits, life=life)
+    app.add_middleware(Gate, entrance=shared.requests or own_entrance(of_requests(settings)), life=life)
     app.add_middleware(Cors, authority=authority)
     _add_routes(app, authority, readiness, life)
     add_minting_routes(app, authority, calls)
     add_call_routes(app, authority, calls)
     add_load_route(app, authority, calls)
-    mount_rest(app, settings, engine, shared.shelf)
+    mount_rest(app, settings, engine, shared.shelf, shared.work)
     return app
 
 

@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import re
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 import h11
 
-from vivavoce.server.gate import Application, Message, Receive, SendMessage
+from vivavoce.call.admission import Full
+from vivavoce.server.gate import Application, Message, Receive, SendMessage, answer, answer_handshake
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
+
+log = logging.getLogger("vivavoce.server")
 
 IsHere = Callable[[str], bool]
 ReachFor = Callable[[str], Awaitable[socket.socket | None]]
@@ -29,6 +33,8 @@ _HOP_BY_HOP = frozenset({b"connection", b"keep-alive", b"te", b"trailer", b"upgr
 _SAID_HERE_TOO = frozenset({b"transfer-encoding", b"date", b"server"})
 """What this process puts into its own answer."""
 _READ_BYTES = 65_536
+_GONE = Full(503, "server_error", "call_lost", "The process that had this call has ended.", retry_after_s=1)
+"""The call went with it. Asked again, the server says that it knows of no such call."""
 _WHOLE: dict[str, Any] = {"max_size": None, "compression": None, "ping_interval": None, "max_queue": 16}
 """The processes trust each other, and the client's own keep-alive shows whether it is there."""
 
@@ -85,30 +91,45 @@ async def _pass_request(
     connection: socket.socket, scope: Message, receive: Receive, send: SendMessage
 ) -> None:
     reader, writer = await asyncio.open_unix_connection(sock=connection)
+    talk = h11.Connection(h11.CLIENT)
+    begun = False
+
+    async def send_on(message: Message) -> None:
+        nonlocal begun
+        begun = True
+        await send(message)
+
     try:
-        talk = h11.Connection(h11.CLIENT)
-        headers = [(name, value) for name, value in scope["headers"] if name not in _HOP_BY_HOP]
-        request = h11.Request(
-            method=scope["method"], target=_target(scope), headers=[*headers, (b"connection", b"close")]
-        )
-        writer.write(talk.send(request) or b"")
-        async for chunk in _body(receive):
-            # Without a length or chunks announced there is no body, only its empty end.
-            if chunk:
-                writer.write(talk.send(h11.Data(data=chunk)) or b"")
-                await writer.drain()
-        writer.write(talk.send(h11.EndOfMessage()) or b"")
-        await _pass_answer(talk, reader, send)
+        if await _ask(talk, writer, scope, receive):
+            await _pass_answer(talk, reader, send_on)
+    except (OSError, h11.RemoteProtocolError):
+        log.warning("%s: %s", scope["path"], _GONE.message)
+        # What has begun cannot be taken back: it is cut off by the server, which is how a client knows that it is not whole.
+        if not begun:
+            await answer(send, _GONE)
     finally:
         writer.close()
 
 
-async def _body(receive: Receive) -> AsyncIterator[bytes]:
+async def _ask(talk: h11.Connection, writer: asyncio.StreamWriter, scope: Message, receive: Receive) -> bool:
+    """Pass the request on. False: the client hung up before it had sent all of it. Raises OSError."""
+    headers = [(name, value) for name, value in scope["headers"] if name not in _HOP_BY_HOP]
+    request = h11.Request(
+        method=scope["method"], target=_target(scope), headers=[*headers, (b"connection", b"close")]
+    )
+    writer.write(talk.send(request) or b"")
     more = True
     while more:
         message = await receive()
-        more = message["type"] == "http.request" and message.get("more_body", False)
-        yield message.get("body", b"")
+        if message["type"] == "http.disconnect":
+            return False
+        more = message.get("more_body", False)
+        # Without a length or chunks announced there is no body, only its empty end.
+        if chunk := message.get("body", b""):
+            writer.write(talk.send(h11.Data(data=chunk)) or b"")
+            await writer.drain()
+    writer.write(talk.send(h11.EndOfMessage()) or b"")
+    return True
 
 
 async def _pass_answer(talk: h11.Connection, reader: asyncio.StreamReader, send: SendMessage) -> None:
@@ -163,9 +184,9 @@ async def _pass_socket(
         )
         await send({"type": "websocket.http.response.body", "body": response.body or b"", "more_body": False})
         return
-    except (OSError, InvalidHandshake):
-        # The other process has just gone, and the call with it.
-        await send({"type": "websocket.close", "code": 1011})
+    except (OSError, EOFError, InvalidHandshake):
+        log.warning("%s: %s", scope["path"], _GONE.message)
+        await answer_handshake(send, _GONE)
         return
     async with other:
         assert other.response is not None
@@ -195,15 +216,12 @@ async def _outward(other: ClientConnection, send: SendMessage) -> None:
         async for frame in other:
             kind = "text" if isinstance(frame, str) else "bytes"
             await send({"type": "websocket.send", kind: frame})
-    code = other.close_code or 1011
+    code, reason = other.close_code or 1006, other.close_reason or ""
     # 1005 and 1006 say that there was no close frame; nobody may send them.
-    await send(
-        {
-            "type": "websocket.close",
-            "code": 1011 if code == 1006 else 1000 if code == 1005 else code,
-            "reason": other.close_reason or "",
-        }
-    )
+    if code == 1006:
+        log.warning("a sideband is cut off: %s", _GONE.message)
+        code, reason = 1011, _GONE.message
+    await send({"type": "websocket.close", "code": 1000 if code == 1005 else code, "reason": reason})
 
 
 async def _inward(other: ClientConnection, receive: Receive) -> None:

@@ -1,4 +1,4 @@
-"""Limits on REST: so many POST requests at the same time, so many for each key, none while the server drains.
+"""The door of REST: so many POST requests at the same time, so many for each key, none while the server drains.
 
 Around the whole application, before a body is read. WebSockets pass: they are admitted by seats (call/admission.py).
 """
@@ -6,16 +6,15 @@ Around the whole application, before a body is read. WebSockets pass: they are a
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 import msgspec
 
-from vivavoce.call.admission import DRAINING, FULL_RETRY_S, Full, Refused
-from vivavoce.call.settings import LimitSettings
+from vivavoce.call.admission import DRAINING, Full, Refused
 from vivavoce.server.auth import bearer
 from vivavoce.server.life import Life
+from vivavoce.server.turnstile import Entrance
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -25,13 +24,12 @@ Application = Callable[[Message, Receive, SendMessage], Awaitable[None]]
 
 
 class Gate:
-    """An ASGI application around another."""
+    """An ASGI application around another. `entrance`: where requests are counted."""
 
-    def __init__(self, app: Application, limits: LimitSettings, life: Life) -> None:
+    def __init__(self, app: Application, entrance: Entrance, life: Life) -> None:
         self._app = app
-        self._limits = limits
+        self._entrance = entrance
         self._life = life
-        self._running: Counter[bytes] = Counter()
         self._refused = Refused("request")
 
     async def __call__(self, scope: Message, receive: Receive, send: SendMessage) -> None:
@@ -39,31 +37,16 @@ class Gate:
         if scope["type"] != "http" or scope["method"] != "POST" or not scope["path"].startswith("/v1/"):
             await self._app(scope, receive, send)
             return
-        key = _fingerprint(scope["headers"])
-        full = self._full(key)
-        if full is not None:
-            await answer(send, self._refused.count(full))
+        entered = (
+            await self._entrance.enter(_fingerprint(scope["headers"])) if self._life.serving else DRAINING
+        )
+        if isinstance(entered, Full):
+            await answer(send, self._refused.count(entered))
             return
-        self._running[key] += 1
         try:
             await self._app(scope, receive, send)
         finally:
-            self._running[key] -= 1
-            if not self._running[key]:
-                del self._running[key]
-
-    def _full(self, key: bytes) -> Full | None:
-        limits = self._limits
-        if not self._life.serving:
-            return DRAINING
-        if limits.max_requests and self._running.total() >= limits.max_requests:
-            message = f"{limits.max_requests} requests are being worked on. Try again later."
-            return Full(503, "server_error", "server_overloaded", message)
-        if limits.max_requests_per_key and key and self._running[key] >= limits.max_requests_per_key:
-            most = limits.max_requests_per_key
-            message = f"This API key has reached its limit of {most} requests at the same time."
-            return Full(429, "rate_limit_error", "rate_limit_exceeded", message, FULL_RETRY_S)
-        return None
+            entered()
 
 
 def body_of(full: Full) -> bytes:
@@ -97,8 +80,8 @@ async def answer_handshake(send: SendMessage, full: Full) -> None:
     await send({"type": "websocket.http.response.body", "body": body, "more_body": False})
 
 
-def _fingerprint(headers: list[tuple[bytes, bytes]]) -> bytes:
-    """Which key it is, by whichever header it comes, without keeping it."""
+def _fingerprint(headers: list[tuple[bytes, bytes]]) -> str:
+    """Which key it is, by whichever header it comes, without keeping it; empty without one."""
     given = {name: value.decode("latin-1") for name, value in headers if name in KEY_HEADERS}
     key = bearer(given.get(b"authorization"), (), given.get(b"api-key"))
-    return hashlib.blake2b(key.encode(), digest_size=16).digest() if key else b""
+    return hashlib.blake2b(key.encode(), digest_size=16).hexdigest() if key else ""

@@ -19,6 +19,7 @@ from vivavoce.call.admission import Full, Taken
 from vivavoce.call.ports import EngineNames
 from vivavoce.call.settings import Settings
 from vivavoce.server.rest.kept import ShelfRequest
+from vivavoce.server.turnstile import Which
 
 _LENGTH = struct.Struct("!I")
 _READ_BYTES = 65_536
@@ -40,7 +41,7 @@ class Connection(msgspec.Struct, tag=True, frozen=True):
 
 
 class Reply(msgspec.Struct, tag=True, frozen=True):
-    """To a process: the answer to its `Take`, `Reach`, `Look` or `OnShelf`."""
+    """To a process: the answer to its `Take`, `Reach`, `Look`, `OnShelf` or `Enter`."""
 
     number: int
     full: Full | None = None
@@ -105,8 +106,23 @@ class OnShelf(msgspec.Struct, tag=True, frozen=True):
     request: ShelfRequest
 
 
+class Enter(msgspec.Struct, tag=True, frozen=True):
+    """From a process: may this request be worked on? The answer may wait for its turn."""
+
+    number: int
+    turnstile: Which
+    holder: str
+
+
+class Exit(msgspec.Struct, tag=True, frozen=True):
+    """From a process: the request that entered with this number is done, or given up."""
+
+    number: int
+    turnstile: Which
+
+
 class Spent(msgspec.Struct, tag=True, frozen=True):
-    """From a process, and on to all others: a session took so much out of its key's limits."""
+    """From a process, and on to all others: a session took so much out of its key's limits. To one that has just started: what is missing."""
 
     key_id: str
     requests: int
@@ -114,7 +130,7 @@ class Spent(msgspec.Struct, tag=True, frozen=True):
 
 
 Downward = Begin | Connection | Reply | Drain | Stop | Spent
-Upward = Started | Unable | Take | Leave | Reach | Look | OnShelf | Spent
+Upward = Started | Unable | Take | Leave | Reach | Look | OnShelf | Enter | Exit | Spent
 Incoming = TypeVar("Incoming")
 
 

@@ -21,12 +21,15 @@ import msgspec
 
 from vivavoce.call.admission import Seats
 from vivavoce.call.ports import EngineNames
+from vivavoce.call.rates import Rates
 from vivavoce.call.settings import Settings
 from vivavoce.server.life import Life, Stage
 from vivavoce.server.line import (
     Begin,
     Connection,
     Drain,
+    Enter,
+    Exit,
     Leave,
     Line,
     Look,
@@ -42,6 +45,7 @@ from vivavoce.server.line import (
     upward_decoder,
 )
 from vivavoce.server.rest.kept import Shelf
+from vivavoce.server.turnstile import turnstiles
 
 log = logging.getLogger("vivavoce.server")
 
@@ -99,10 +103,12 @@ class Supervisor:
     def __init__(self, settings: Settings, workers: int, announce: Announce) -> None:
         limits = settings.limits
         self.exit_code = 0
-        self._settings = _share_of(settings, workers)
+        self._settings = settings
         self._life = Life(settings.server.drain_s)
         self._seats = Seats(limits.max_sessions, limits.max_sessions_per_key)
         self._shelf = Shelf(settings.rest.kept_responses, settings.rest.kept_bytes)
+        self._turnstiles = turnstiles(settings)
+        self._rates = Rates(limits.requests_per_minute, limits.tokens_per_minute)
         self._announce: Announce | None = announce
         self._workers: dict[int, WorkerProcess] = {}
         self._wanted = range(workers)
@@ -183,7 +189,7 @@ class Supervisor:
             lambda: self._fell_silent(silent),
         )
         worker = self._workers[number] = WorkerProcess(number, line, process, silent)
-        line.send(Begin(self._settings, number))
+        line.send(Begin(_share_of(self._settings, number, len(self._wanted)), number))
         return worker
 
     def _fell_silent(self, silent: asyncio.Event) -> None:
@@ -193,6 +199,8 @@ class Supervisor:
     def _ended(self, worker: WorkerProcess) -> None:
         worker.line.close()
         self._seats.drop(worker.number)
+        for turnstile in self._turnstiles.values():
+            turnstile.drop(worker.number)
         if self._workers.get(worker.number) is worker:
             del self._workers[worker.number]
         self._accept_or_wait()
@@ -208,6 +216,9 @@ class Supervisor:
         match frame:
             case Started(names=names):
                 worker.names, worker.started_s = names, time.monotonic()
+                # From here on it hears what the others take; before, it had no session that could take anything.
+                for missing in self._rates.missing(_now_ms()):
+                    worker.line.send(Spent(*missing))
                 if not self._life.serving:
                     worker.line.send(Drain())
                 self._accept_or_wait()
@@ -225,7 +236,15 @@ class Supervisor:
                 worker.line.send(Reply(asked, taken=self._seats.look()))
             case OnShelf(number=asked, request=request):
                 worker.line.send(Reply(asked, body=self._shelf.do(request)))
-            case Spent():
+            case Enter(number=asked, turnstile=which, holder=holder):
+                line = worker.line
+                self._turnstiles[which].ask(
+                    (number, asked), holder, lambda full: line.send(Reply(asked, full))
+                )
+            case Exit(number=asked, turnstile=which):
+                self._turnstiles[which].leave((number, asked))
+            case Spent(key_id=key_id, requests=requests, tokens=tokens):
+                self._rates.spent(key_id, requests, tokens, _now_ms())
                 for other in self._ready():
                     if other is not worker:
                         other.line.send(frame)
@@ -387,13 +406,21 @@ def supervise(settings: Settings, workers: int, announce: Announce) -> int:
     return asyncio.run(run())
 
 
-def _share_of(settings: Settings, workers: int) -> Settings:
-    """What one of several processes is to do: recognisers and voices that fit the machine are shared out among them."""
+def _share_of(settings: Settings, number: int, workers: int) -> Settings:
+    """What one of several processes is to do: recognisers and voices that fit the machine are shared out among them, and so are
+    the connections that may stand and say nothing; each has to have room for one."""
     cores = os.cpu_count() or 1
     share = max(1, -(-cores // workers))
     stt = settings.stt if settings.stt.workers else msgspec.structs.replace(settings.stt, workers=share)
     tts = settings.tts if settings.tts.workers else msgspec.structs.replace(settings.tts, workers=share)
-    return msgspec.structs.replace(settings, stt=stt, tts=tts)
+    waiting = settings.limits.max_waiting
+    here = max(1, waiting // workers + (number < waiting % workers))
+    limits = msgspec.structs.replace(settings.limits, max_waiting=here)
+    return msgspec.structs.replace(settings, stt=stt, tts=tts, limits=limits)
+
+
+def _now_ms() -> int:
+    return int(time.monotonic() * 1000)
 
 
 def _names(workers: Sequence[WorkerProcess]) -> EngineNames:

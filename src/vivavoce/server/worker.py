@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import logging
 import os
 import signal
@@ -29,6 +30,8 @@ from vivavoce.server.line import (
     Connection,
     Downward,
     Drain,
+    Enter,
+    Exit,
     Leave,
     Line,
     Look,
@@ -46,6 +49,7 @@ from vivavoce.server.listening import Server, make_config
 from vivavoce.server.rest.kept import ShelfRequest
 from vivavoce.server.run import set_up_logging
 from vivavoce.server.shared import Shared
+from vivavoce.server.turnstile import Entrance, Tell, Which
 
 log = logging.getLogger("vivavoce.server")
 
@@ -55,8 +59,8 @@ class Supervised:
 
     def __init__(self, line: Line[Downward]) -> None:
         self._line = line
-        self._waiting: dict[int, asyncio.Future[Reply]] = {}
-        self._asked = 0
+        self._waiting: dict[int, Callable[[Reply], None]] = {}
+        self._numbers = itertools.count(1)
 
     async def look(self) -> Taken:
         """Ask how full it is."""
@@ -90,6 +94,19 @@ class Supervised:
         """Put on the shelf or look there; the answer says that it is done."""
         return (await self._ask(lambda number: self._line.send(OnShelf(number, request)))).body
 
+    def entrance(self, turnstile: Which) -> Entrance:
+        """A turnstile of the supervisor's."""
+
+        def ask(number: int, holder: str, tell: Tell) -> None:
+            self._waiting[number] = lambda reply: tell(reply.full)
+            self._line.send(Enter(number, turnstile, holder))
+
+        def leave(number: int) -> None:
+            self._waiting.pop(number, None)
+            self._line.send(Exit(number, turnstile))
+
+        return Entrance(ask, leave, self._numbers)
+
     def spent(self, key_id: str, requests: int, tokens: int) -> None:
         """Tell the other processes what was taken out of a key's limits."""
         self._line.send(Spent(key_id, requests, tokens))
@@ -97,14 +114,14 @@ class Supervised:
     def answered(self, reply: Reply) -> None:
         """The supervisor's answer."""
         waiting = self._waiting.pop(reply.number, None)
-        if waiting is not None and not waiting.done():
-            waiting.set_result(reply)
+        if waiting is not None:
+            waiting(reply)
 
     async def _ask(self, send: Callable[[int], None]) -> Reply:
-        self._asked += 1
+        number = next(self._numbers)
         answer: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        self._waiting[self._asked] = answer
-        send(self._asked)
+        self._waiting[number] = lambda reply: None if answer.done() else answer.set_result(reply)
+        send(number)
         return await answer
 
 
@@ -161,7 +178,14 @@ class Worker:
         life = Life(float("inf"))
         limits, supervised = settings.limits, self._supervised
         self._rates = Rates(limits.requests_per_minute, limits.tokens_per_minute, supervised.spent)
-        app = create_app(settings, engine, life, Shared(supervised, self._rates, supervised))
+        shared = Shared(
+            admission=supervised,
+            rates=self._rates,
+            shelf=supervised,
+            requests=supervised.entrance("requests"),
+            work=supervised.entrance("work"),
+        )
+        app = create_app(settings, engine, life, shared)
         calls = app.state.calls
 
         def is_here(call_id: str) -> bool:

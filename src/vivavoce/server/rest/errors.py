@@ -8,6 +8,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
+from vivavoce.call.admission import Full
 from vivavoce.protocol.errors import EngineError
 
 SERVER_ERROR = "The server had an error while processing your request."
@@ -47,6 +48,12 @@ def error_body(
 ) -> dict[str, dict[str, str | None]]:
     """The error object."""
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def of_full(full: Full) -> ApiError:
+    """A request for which there is no place."""
+    retry = {"Retry-After": str(full.retry_after_s)}
+    return ApiError(full.message, status=full.status, code=full.code, kind=full.type, headers=retry)
 
 
 def of_engine(error: EngineError) -> ApiError:

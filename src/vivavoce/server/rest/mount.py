@@ -13,14 +13,21 @@ from vivavoce.call.settings import Settings
 from vivavoce.server.rest import chat, responses, speech, transcriptions
 from vivavoce.server.rest.kept import AskShelf
 from vivavoce.server.rest.office import Office
+from vivavoce.server.turnstile import Entrance
 
 
-def mount_rest(app: FastAPI, settings: Settings, engine: Engine, shelf: AskShelf | None = None) -> None:
+def mount_rest(
+    app: FastAPI,
+    settings: Settings,
+    engine: Engine,
+    shelf: AskShelf | None = None,
+    seats: Entrance | None = None,
+) -> None:
     """Add the routes. What they share is `app.state.office`; its processes start when first needed and end with the server.
 
-    `shelf`: where is kept what clients come back to, if not in this process.
+    `shelf`: where is kept what clients come back to, `seats`: where those are counted who work; if not in this process.
     """
-    office = Office(settings, engine, shelf)
+    office = Office(settings, engine, shelf, seats)
     app.state.office = office
     for room in (speech, transcriptions, responses, chat):
         app.include_router(room.router)

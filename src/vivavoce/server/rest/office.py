@@ -8,18 +8,22 @@ from vivavoce.engines.workers import Blueprint, PoolSize, WorkerPool
 from vivavoce.server.rest.errors import ApiError
 from vivavoce.server.rest.kept import AskShelf, Kept, OwnShelf
 from vivavoce.server.rest.recordings import KEPT, Recordings
-from vivavoce.server.rest.seats import Seats
+from vivavoce.server.turnstile import Entrance, of_work, own_entrance
 
 _CODECS = Blueprint("vivavoce.server.rest.codec_worker:start", "codec", noun="decoder")
-
-WAITING_PER_SEAT = 8
 
 
 class Office:
     """Seats, the engine's stages, the processes that decode what clients upload, and what is remembered for them."""
 
-    def __init__(self, settings: Settings, engine: Engine, shelf: AskShelf | None = None) -> None:
-        self.seats = Seats(settings.rest.at_once, WAITING_PER_SEAT * settings.rest.at_once)
+    def __init__(
+        self,
+        settings: Settings,
+        engine: Engine,
+        shelf: AskShelf | None = None,
+        seats: Entrance | None = None,
+    ) -> None:
+        self.seats = seats or own_entrance(of_work(settings))
         self.codecs = WorkerPool(_CODECS, PoolSize(most=2, warm=0), wait_ms=20_000)
         most, most_bytes = settings.rest.kept_responses, settings.rest.kept_bytes
         self.kept = Kept(shelf or OwnShelf(most, most_bytes), most_bytes)

@@ -15,9 +15,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Message
 
+from vivavoce.call.admission import Full
 from vivavoce.protocol.errors import EngineError
 from vivavoce.server.rest.access import refusal
-from vivavoce.server.rest.errors import SERVER_ERROR, ApiError, error_body, of_engine, of_validation
+from vivavoce.server.rest.errors import SERVER_ERROR, ApiError, error_body, of_engine, of_full, of_validation
 from vivavoce.server.rest.office import Office
 from vivavoce.server.rest.streaming import ClientGone, Streamed
 
@@ -54,19 +55,18 @@ async def _answered(request: Request, inner: Handler) -> Response:
     refused = refusal(request)
     if refused is not None:
         return JSONResponse(refused.body(), refused.status)
-    try:
-        await office.seats.take()
-    except ApiError as error:
-        return error.response()
+    entered = await office.seats.enter()
+    if isinstance(entered, Full):
+        return of_full(entered).response()
     response: Response | None = None
     try:
         response = await _caught(Request(request.scope, _Bounded(request).receive), inner)
         return response
     finally:
         if isinstance(response, Streamed):
-            response.at_end = office.seats.leave
+            response.at_end = entered
         else:
-            office.seats.leave()
+            entered()
 
 
 async def _caught(request: Request, inner: Handler) -> Response:

@@ -1,0 +1,166 @@
+"""Several processes that serve, and one of them is killed: what it was working on, what it had counted, what it had let in."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+import websockets
+
+from tests.server.processes import PATIENCE_S, serving, until
+from tests.server.rig import Talk, raw_client, socket_url
+from tests.server.test_drain import closed
+from tests.server.test_workers import answered
+from vivavoce.call.settings import load_settings
+from vivavoce.server.supervisor import _share_of
+
+MINT = "POST /v1/realtime/client_secrets HTTP/1.1"
+LOST = "The process that had this call has ended."
+
+
+def lands_in(url: str) -> tuple[socket.socket, int, int]:
+    """A connection that stays open, the process it was handed to, and how many sessions that one has."""
+    address = urlsplit(url)
+    connection = socket.create_connection((address.hostname, address.port), timeout=20)
+    connection.sendall(b"GET /v1/vivavoce/load HTTP/1.1\r\nHost: h\r\n\r\n")
+    received = b""
+    while not received.endswith(b"}}"):
+        received += connection.recv(4096)
+    told = json.loads(received.partition(b"\r\n\r\n")[2])["process"]
+    return connection, told["id"], told["sessions"]
+
+
+async def connection_to(url: str, process: int) -> socket.socket:
+    """A connection that was handed to this process, as soon as it serves; they go to one after the other."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            connection, landed, _ = await asyncio.to_thread(lands_in, url)
+            if landed == process:
+                return connection
+            connection.close()
+
+
+def ask(connection: socket.socket, head: str) -> tuple[int, dict[str, str], bytes]:
+    """One more request on a connection; status, headers and body of the answer."""
+    connection.sendall(f"{head}\r\nHost: h\r\n\r\n".encode())
+    answer = http.client.HTTPResponse(connection)
+    answer.begin()
+    return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
+
+
+def open_files(process: int) -> int:
+    return len(list(Path(f"/proc/{process}/fd").iterdir()))
+
+
+async def test_a_process_is_killed_while_others_pass_requests_on_to_it(tmp_path: Path) -> None:
+    async with serving(tmp_path, "--workers", "2", VIVAVOCE_LIMITS__REQUESTS_PER_MINUTE="1") as running:
+        async with raw_client(running.url) as talk:
+            created = await talk.until("session.created")
+            call_id = created["session"]["vivavoce"]["call_id"]
+            assert [await answered(talk), await answered(talk)] == [True, False]
+            first, landed, its_sessions = await asyncio.to_thread(lands_in, running.url)
+            first.close()
+            (other,) = {*running.children()} - {landed}
+            owner, asking = (landed, other) if its_sessions else (other, landed)
+            uri = socket_url(running.url, f"call_id={call_id}")
+            sockets = [await connection_to(running.url, asking) for _ in range(3)]
+            async with websockets.connect(uri, sock=sockets[0]) as side:
+                await Talk(side, beta=True).until("session.created")
+                # It stands still, so that what is passed on to it stays unanswered until it is gone.
+                os.kill(owner, signal.SIGSTOP)
+                before = open_files(asking)
+                hang_up = f"POST /v1/realtime/calls/{call_id}/hangup HTTP/1.1\r\nContent-Length: 0"
+                asked = asyncio.create_task(asyncio.to_thread(ask, sockets[1], hang_up))
+                await until(lambda: open_files(asking) == before + 1)
+                shaken = asyncio.create_task(_refusal(uri, sockets[2]))
+                await until(lambda: open_files(asking) == before + 2)
+                os.kill(owner, signal.SIGKILL)
+                status, headers, body = await asked
+                _shows_the_loss(status, headers, body)
+                _shows_the_loss(*await shaken)
+                assert await closed(side) == (1011, LOST)
+            for connection in sockets:
+                connection.close()
+        said = running.log()
+        assert said.count(LOST) == 3
+        assert "Traceback" not in said
+        assert " uvicorn" not in said
+        await until(lambda: len(running.children()) == 2)
+        (again,) = {*running.children()} - {asking}
+        # What the key has used is not forgotten with the process.
+        seat = await connection_to(running.url, again)
+        async with websockets.connect(socket_url(running.url), sock=seat) as fresh:
+            assert not await answered(Talk(fresh))
+
+
+async def _refusal(uri: str, connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
+    with pytest.raises(websockets.InvalidStatus) as refused:
+        async with websockets.connect(uri, sock=connection):
+            pass
+    response = refused.value.response
+    return response.status_code, {k.lower(): v for k, v in response.headers.raw_items()}, response.body
+
+
+def _shows_the_loss(status: int, headers: dict[str, str], body: bytes) -> None:
+    error = {"message": LOST, "type": "server_error", "code": "call_lost", "param": None}
+    assert (status, headers["retry-after"], json.loads(body)) == (503, "1", {"error": error})
+
+
+async def test_requests_are_counted_for_all_processes_and_those_of_a_dead_one_no_longer(
+    tmp_path: Path,
+) -> None:
+    limits = {"VIVAVOCE_LIMITS__MAX_REQUESTS": "10", "VIVAVOCE_REST__AT_ONCE": "1"}
+    async with (
+        serving(tmp_path, "--workers", "2", VIVAVOCE_SCRIPTED__LLM_DELAY_MS="60000", **limits) as running,
+        httpx.AsyncClient(
+            base_url=running.url, timeout=30, limits=httpx.Limits(max_keepalive_connections=0)
+        ) as http_client,
+    ):
+        asked = {"model": "m", "input": "hello"}
+        slow = [asyncio.create_task(http_client.post("/v1/responses", json=asked)) for _ in range(10)]
+        done, waiting = await asyncio.wait(slow, return_when=asyncio.FIRST_COMPLETED)
+        # One is worked on and eight wait, in both processes together.
+        (refused,) = [task.result() for task in done]
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
+        assert refused.json()["error"]["code"] == "rate_limit_exceeded"
+        # Nine of ten are there. One that was let in, and is told to go on with its body, has the last place.
+        (held, *others) = [await asyncio.to_thread(lands_in, running.url) for _ in range(4)]
+        held[0].sendall(f"{MINT}\r\nContent-Length: 9\r\nExpect: 100-continue\r\nHost: h\r\n\r\n".encode())
+        assert (await asyncio.to_thread(held[0].recv, 4096)).startswith(b"HTTP/1.1 100 ")
+        assert {process for _, process, _ in others} == {*running.children()}
+        for connection, _, _ in others:
+            status, headers, body = await asyncio.to_thread(ask, connection, f"{MINT}\r\nContent-Length: 0")
+            assert (status, headers["retry-after"]) == (503, "5")
+            assert json.loads(body)["error"]["code"] == "server_overloaded"
+        os.kill(running.children()[0], signal.SIGKILL)
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        # Whoever talked to it knows of its end a moment before the supervisor does.
+        async with asyncio.timeout(PATIENCE_S):
+            while (answer := await http_client.post("/v1/realtime/client_secrets")).status_code == 503:
+                assert answer.json()["error"]["code"] == "server_overloaded"
+        assert answer.status_code == 200
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        for connection, _, _ in (held, *others):
+            connection.close()
+
+
+def shares(waiting: int, workers: int) -> Iterator[int]:
+    settings = load_settings({"limits.max_waiting": waiting}, environ={})
+    return (_share_of(settings, number, workers).limits.max_waiting for number in range(workers))
+
+
+def test_silent_connections_are_shared_out() -> None:
+    assert list(shares(512, 2)) == [256, 256]
+    assert list(shares(7, 3)) == [3, 2, 2]
+    assert list(shares(1, 2)) == [1, 1]  # Each must be able to take one.
