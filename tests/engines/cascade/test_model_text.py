@@ -36,6 +36,8 @@ def pieces(text: str, size: int, *, thinking: bool = False) -> list[Piece]:
         ("Well. <think>aside</think>Yes.", [Words("Well. Yes.")]),
         ("[THINK]a[/THINK]Oui.", [Words("Oui.")]),
         ("<think>never ends", []),
+        ("<think>İİİ</THINK>İyi günler. <SILENT/>", [Words("İyi günler. "), Control("silent")]),
+        ("<tool_call>İ</tool_call>", [WrittenCall("İ")]),
         ("<silent/>", [Control("silent")]),
         ("  <SILENT /> ", [Control("silent")]),
         ("<silent></silent>", [Control("silent")]),
@@ -54,6 +56,21 @@ def test_tags(text: str, size: int, expected: list[Piece]) -> None:
 def test_an_answer_that_begins_inside_a_thought(size: int) -> None:
     assert pieces("I muse</think>\n\nYes.", size, thinking=True) == [Words("Yes.")]
     assert pieces("No thought at all.", size, thinking=True) == [Words("No thought at all.")]
+
+
+@pytest.mark.parametrize("opening", ["<think>", "<tool_call>", ""])
+def test_a_long_thought_is_looked_through_once(opening: str) -> None:
+    """Ten times the tokens may take ten times as long, not a hundred times."""
+
+    def took(tokens: int) -> float:
+        reader = TagReader(thinking=not opening)
+        list(reader.feed(opening))
+        begun = time.process_time()
+        for _ in range(tokens):
+            assert list(reader.feed("word ")) == []
+        return time.process_time() - begun
+
+    assert took(20_000) < 40 * max(took(2_000), 0.001)
 
 
 def test_text_is_not_held_back_without_need() -> None:

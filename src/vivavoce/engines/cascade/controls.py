@@ -7,6 +7,7 @@ one. Pure.
 
 from __future__ import annotations
 
+import string
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -40,6 +41,8 @@ _MARKS: dict[str, Literal["silent", "preamble", "preamble_end", "lost_thought", 
 _OPENINGS = (*_ENCLOSED, *_MARKS)
 _FIRST = frozenset(opening[0] for opening in _OPENINGS)
 _LONGEST = max(map(len, _OPENINGS))
+_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+"""Tags are ASCII; `str.lower` makes two letters of some others, and places found in its result would be wrong in the text itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,8 @@ class TagReader:
 
     def __init__(self, *, thinking: bool = False) -> None:
         self._held = ""
+        self._inside: list[str] = []
+        """What is enclosed so far, where somebody may want it."""
         self._closing = "</think>" if thinking else ""
         self._opening = ""
         """Empty while thinking where nobody saw the thought begin."""
@@ -94,7 +99,7 @@ class TagReader:
 
     def finish(self) -> Iterator[Piece]:
         """The text is over."""
-        held, self._held = self._held, ""
+        held, self._held = self._taken(self._held), ""
         if self._closing and self._opening == "<tool_call>":
             yield WrittenCall(held)  # Some servers cut the closing tag off.
         elif held.strip() and (not self._closing or not self._opening):
@@ -102,10 +107,16 @@ class TagReader:
 
     def _close(self) -> Generator[Piece, None, bool]:
         """Whether the end of what is enclosed was found."""
-        at = self._held.lower().find(self._closing)
+        at = self._held.translate(_LOWER).find(self._closing)
         if at < 0:
+            # Only the last letters can be part of the closing tag. Looking through all of a long thought again with each of its
+            # tokens would keep every other call waiting.
+            sure = max(0, len(self._held) - len(self._closing) + 1)
+            if self._opening in ("", "<tool_call>"):
+                self._inside.append(self._held[:sure])
+            self._held = self._held[sure:]
             return False
-        inside, self._held = self._held[:at], self._held[at + len(self._closing) :]
+        inside, self._held = self._taken(self._held[:at]), self._held[at + len(self._closing) :]
         opening, self._closing = self._opening, ""
         if opening == "<tool_call>":
             yield WrittenCall(inside)
@@ -114,9 +125,14 @@ class TagReader:
             self._at_start = self._at_start or not self._held
         return True
 
+    def _taken(self, rest: str) -> str:
+        """What was enclosed, up to here."""
+        inside, self._inside = "".join(self._inside) + rest, []
+        return inside
+
     def _open(self) -> Generator[Piece, None, bool]:
         """Say what is no tag, and step over the next one; False when more text is needed."""
-        low = self._held.lower()
+        low = self._held.translate(_LOWER)
         at = next((place for place, sign in enumerate(low) if sign in _FIRST and _may_open(low, place)), -1)
         if at < 0:
             said, self._held = self._held, ""
