@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import weakref
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -77,7 +78,7 @@ class FixedVad:
 @dataclass
 class FakeUtterance:
     words: str
-    fails: bool = False
+    fails: bool | Exception = False
     on_partial: Callable[[str], None] = print
     fed: int = 0
     cancelled: bool = False
@@ -92,6 +93,8 @@ class FakeUtterance:
         return self.words
 
     async def finish(self) -> str:
+        if isinstance(self.fails, Exception):
+            raise self.fails
         if self.fails:
             raise EngineError("stt", "no recogniser was free", retryable=True)
         return self.words
@@ -103,7 +106,7 @@ class FakeUtterance:
 @dataclass
 class FakeListener:
     words: str = "where is my order"
-    fails: bool = False
+    fails: bool | Exception = False
     logprobs: tuple[LogProb, ...] = ()
     begun: list[FakeUtterance] = field(default_factory=list)
     hints: list[Hints] = field(default_factory=list)
@@ -330,6 +333,38 @@ async def test_a_failed_recognition_fails_the_item_and_the_turn() -> None:
     await bench.settle()
     assert TranscriptFailed("item_1", "stt_failed", "no recogniser was free") in bench.said
     assert EngineFailed("gen_1", "stt", "stt_failed", "no recogniser was free") in bench.said
+
+
+async def test_an_item_is_told_of_even_when_its_recogniser_breaks(caplog: pytest.LogCaptureFixture) -> None:
+    """The session waits for exactly one answer to each `Transcribe`; a bug in a stage is one as well, and is not swallowed."""
+    bench = Bench(listener=FakeListener(fails=ValueError("nonsense from the endpoint")))
+    bench.call.perform(Listen("item_1", ()))
+    bench.call.perform(Transcribe("item_1", ()))
+    bench.call.perform(Generate("gen_1", "resp_1", request(spoken("item_1"))))
+    await bench.settle()
+    assert [type(signal) for signal in bench.said] == [TranscriptFailed, EngineFailed]
+    assert bench.said[0] == TranscriptFailed("item_1", "server_error", bench.said[1].message)  # type: ignore[union-attr]
+    assert "nonsense from the endpoint" in caplog.text
+    assert "nonsense" not in str(bench.said)
+
+
+async def test_what_could_not_be_heard_is_not_kept() -> None:
+    """A recogniser may be down for all of a long call: of its failures the reasons stay, not the sound."""
+
+    class Sound(bytearray):
+        """Bytes that can be watched."""
+
+    bench = Bench(listener=FakeListener(fails=True))
+    frame = Frame(0, Clip(Sound(960), 24_000))  # type: ignore[arg-type]
+    watched = weakref.ref(frame.clip.pcm)
+    bench.call.perform(Listen("item_1", ()))
+    bench.call.perform(Transcribe("item_1", (frame,)))
+    bench.call.perform(Generate("gen_1", "resp_1", request(spoken("item_1"))))
+    await bench.settle()
+    del frame
+    gc.collect()
+    assert EngineFailed("gen_1", "stt", "stt_failed", "no recogniser was free") in bench.said
+    assert watched() is None
 
 
 async def test_a_soft_pause_is_answered_on_the_strength_of_what_was_heard_so_far() -> None:

@@ -40,8 +40,9 @@ from vivavoce.engines.cascade.brain.quiet import command
 from vivavoce.engines.cascade.messages import SILENT_CALLER, function_tools, newest_words, prompt_of
 from vivavoce.engines.cascade.meter import metered
 from vivavoce.engines.cascade.speakable import Speakable
-from vivavoce.protocol.errors import EngineError
+from vivavoce.protocol.errors import EngineError, server_error
 from vivavoce.protocol.items import InputAudio, MessageItem
+from vivavoce.protocol.responses import LogProb
 from vivavoce.protocol.session_objects import SessionObject, Transcription
 from vivavoce.session.effects import (
     Cancel,
@@ -81,6 +82,11 @@ JUDGED_SOUND = ms_to_ticks(8000)
 SPEECH = 0.5
 """From this probability on a window counts as speech, as it does for turn detection by default."""
 
+INTERNAL_ERROR = server_error().message
+
+Heard = tuple[str, tuple[LogProb, ...]]
+"""The words, and how likely they are where that is known."""
+Reading = Callable[[], Coroutine[Any, Any, Heard]]
 Work = Callable[[], Coroutine[Any, Any, None]]
 """A task that is cancelled before its first step never calls it, so that no coroutine is left that nobody awaited."""
 
@@ -97,7 +103,8 @@ class CascadeCall:
         self._awaited: tuple[str, ...] = ()
         """Words the caller announced: "... until I say back to work". They will be said alone, with nothing around to guess from."""
         self._open: tuple[str, Utterance] | None = None
-        self._transcripts: dict[str, asyncio.Task[str]] = {}
+        self._transcripts: dict[str, asyncio.Task[str | EngineError]] = {}
+        """What was heard in each item, or why nothing was."""
         self._work: dict[str, set[asyncio.Task[None]]] = {}
         self._timed_out: str | None = None
         """The item in which the caller let the time run out, as long as it is the newest."""
@@ -206,42 +213,47 @@ class CascadeCall:
     def _transcribe(self, item_id: str, audio: tuple[Frame, ...]) -> None:
         if self._open is not None and self._open[0] == item_id:
             utterance, self._open = self._open[1], None
-            reading = self._finish(item_id, utterance, audio)
+            reading = partial(self._finish, item_id, utterance, audio)
         else:
-            reading = self._read(item_id, audio)
-        task = asyncio.create_task(reading)
-        # Nobody may be waiting for a failure; it was told as a signal.
-        task.add_done_callback(lambda done: done.cancelled() or done.exception())
-        self._transcripts[item_id] = task
+            reading = partial(self._read, item_id, audio)
+        self._transcripts[item_id] = asyncio.create_task(self._understand(item_id, reading))
 
-    async def _read(self, item_id: str, audio: tuple[Frame, ...]) -> str:
+    async def _understand(self, item_id: str, reading: Reading) -> str | EngineError:
+        """The words of an item, told in any case: the session waits for exactly one answer to each `Transcribe`."""
+        try:
+            text, logprobs = await reading()
+        except EngineError as error:
+            self._emit(TranscriptFailed(item_id, f"{error.stage}_failed", error.message))
+            return _again(error)
+        except Exception:
+            log.exception("stt: internal error")
+            self._emit(TranscriptFailed(item_id, "server_error", INTERNAL_ERROR))
+            return EngineError("stt", INTERNAL_ERROR)
+        self._emit(TranscriptFinished(item_id, text, logprobs))
+        self._expect(text)
+        return text
+
+    async def _read(self, item_id: str, audio: tuple[Frame, ...]) -> Heard:
         """Audio that nobody spoke into the call: an item a client made, or a commit in which no speech was noticed.
 
         Where there is no speech there are no words: a recogniser finds some in any noise.
         """
         if not await asyncio.to_thread(holds_speech, self._stages.vad.open(), audio):
-            self._emit(TranscriptFinished(item_id, ""))
-            return ""
+            return "", ()
         utterance = self._listener.begin(lambda text: None)
         for frame in audio:
             utterance.feed(frame.clip)
         return await self._finish(item_id, utterance, audio)
 
-    async def _finish(self, item_id: str, utterance: Utterance, audio: tuple[Frame, ...]) -> str:
+    async def _finish(self, item_id: str, utterance: Utterance, audio: tuple[Frame, ...]) -> Heard:
         try:
             with metered(self._emit, item_id, "stt", self._stages.stt.name) as meter:
                 meter.sound_ms = sum(frame.clip.ticks for frame in audio) // TICKS_PER_MS
                 text = await utterance.finish()
-        except EngineError as error:
-            self._emit(TranscriptFailed(item_id, f"{error.stage}_failed", error.message))
-            raise
         except asyncio.CancelledError:
             utterance.cancel()
             raise
-        logprobs = utterance.logprobs if isinstance(utterance, Scored) else ()
-        self._emit(TranscriptFinished(item_id, text, logprobs))
-        self._expect(text)
-        return text
+        return text, utterance.logprobs if isinstance(utterance, Scored) else ()
 
     def _expect(self, text: str) -> None:
         """A caller who asks for silence may say what will end it: the recogniser should know those words."""
@@ -292,11 +304,11 @@ class CascadeCall:
                 continue
             if not any(isinstance(part, InputAudio) and part.transcript is None for part in item.content):
                 continue
-            try:
-                resolved[item.id] = await asyncio.shield(self._transcripts[item.id])
-            except EngineError:
-                if item is request.context[-1]:
-                    raise
+            heard_there = await asyncio.shield(self._transcripts[item.id])
+            if isinstance(heard_there, str):
+                resolved[item.id] = heard_there
+            elif item is request.context[-1]:
+                raise _again(heard_there)
         return resolved
 
     # --- speaking -------------------------------------------------------------------------------------------------------
@@ -337,8 +349,7 @@ class CascadeCall:
             self._emit(EngineFailed(generation, error.stage, f"{error.stage}_failed", error.message))
         except Exception:
             log.exception("%s: internal error", stage)
-            message = "The server had an error while processing your request."
-            self._emit(EngineFailed(generation, stage, "server_error", message))
+            self._emit(EngineFailed(generation, stage, "server_error", INTERNAL_ERROR))
 
 
 def holds_speech(vad: VoiceActivity, audio: tuple[Frame, ...]) -> bool:
@@ -350,6 +361,11 @@ def holds_speech(vad: VoiceActivity, audio: tuple[Frame, ...]) -> bool:
                 return True
             start += clip.ticks
     return False
+
+
+def _again(error: EngineError) -> EngineError:
+    """The same error without its traceback, which holds on to all that was at hand where it was raised: an item's audio, a prompt."""
+    return EngineError(error.stage, error.message, error.retryable)
 
 
 def _unheard(request: Request) -> Request:
