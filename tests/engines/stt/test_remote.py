@@ -343,11 +343,13 @@ async def test_the_socket_hears_while_it_is_said_and_serves_the_next_utterance_t
         ([{"type": "error", "error": {"message": f"bad {KEY}", "code": "x"}}], "reported an error: bad ***"),
         ([{"type": "conversation.item.input_audio_transcription.failed", "error": {"message": "noise"}}], "reported an error: noise"),
         ([], "sent no transcript within 0.2 s"),
+        ([{"type": "error", "error": "plain words"}], "reported an error: plain words"),
+        (["not an event"], "does not answer like a Realtime API"),
         (None, "closed the connection"),
     ],
-    ids=["error", "failed", "silent", "closes"],
+    ids=["error", "failed", "silent", "plain", "nonsense", "closes"],
 )  # fmt: skip
-async def test_failures_of_the_socket(on_commit: list[dict[str, Any]] | None, message: str) -> None:
+async def test_failures_of_the_socket(on_commit: list[Any] | None, message: str) -> None:
     async def one(listener: Any) -> None:
         utterance = listener.begin(lambda text: None)
         utterance.feed(tone(400))

@@ -14,7 +14,7 @@ from tests.engines.played import Endpoint, answered, endpoint, head
 from vivavoce.audio.clip import TICKS_PER_SECOND
 from vivavoce.call.ports import Speech, Spoken
 from vivavoce.engines.cascade.tts.addresses import said
-from vivavoce.engines.cascade.tts.remote import RemoteSynthesizer, RemoteTtsSettings
+from vivavoce.engines.cascade.tts.remote import PACES_KEPT, RemoteSynthesizer, RemoteTtsSettings
 from vivavoce.engines.cascade.tts.second import SecondSynthesizer
 from vivavoce.protocol.errors import EngineError
 
@@ -80,6 +80,17 @@ async def test_the_pace_of_a_voice_is_learnt() -> None:
     # A slow voice: at first its words are put too early, but the end is where it is.
     assert first[0][1] < second[0][1]
     assert first[-1] == second[-1] == (14, 4 * TICKS_PER_SECOND)
+
+
+async def test_voices_and_speeds_that_clients_make_up_are_not_all_remembered() -> None:
+    whole = answered(sound(100), PCM)
+    async with endpoint(*[whole] * (PACES_KEPT + 5)) as (_, url):
+        tts = voice(url)
+        for number in range(PACES_KEPT + 5):
+            await spoken(tts, "Hi.", speed=0.5 + number / 1000)
+        await tts.close()
+    assert len(tts._pace) == PACES_KEPT
+    assert ("marin", 0.5) not in tts._pace
 
 
 async def test_letters_of_a_script_without_spaces_are_marked_by_themselves() -> None:

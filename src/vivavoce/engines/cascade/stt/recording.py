@@ -17,18 +17,24 @@ _LOUD = 90
 """The percentile of the windows' levels that counts as loud."""
 
 
+LONGEST_MS = 300_000
+"""What is kept of an utterance, oldest dropped first: a microphone that is left open, or a television beside it, has no pauses."""
+
+
 class Recording:
-    """Audio in whatever rate it comes, kept at `rate_hz`."""
+    """Audio in whatever rate it comes, the last `LONGEST_MS` of it kept at `rate_hz`. Positions count from its first sample."""
 
     def __init__(self, rate_hz: int) -> None:
         self.rate_hz = rate_hz
         self._pcm = bytearray()
+        self._dropped = 0
+        self._most_bytes = 2 * rate_hz * LONGEST_MS // 1000
         self._resampler: Resampler | None = None
 
     @property
     def samples(self) -> int:
-        """How much there is."""
-        return len(self._pcm) // 2
+        """How much was heard."""
+        return self._dropped + len(self._pcm) // 2
 
     @property
     def duration_ms(self) -> int:
@@ -41,14 +47,20 @@ class Recording:
             self._resampler = Resampler(clip.rate_hz, self.rate_hz)
         ready = self._resampler.push(clip.pcm)
         self._pcm += ready
+        # A tenth more than is kept, so that what is kept is moved seldom.
+        if len(self._pcm) > self._most_bytes + self._most_bytes // 10:
+            surplus = len(self._pcm) - self._most_bytes
+            del self._pcm[:surplus]
+            self._dropped += surplus // 2
         return ready
 
     def pcm(self, start: int, end: int) -> bytes:
-        """The audio between two samples."""
-        return bytes(self._pcm[2 * start : 2 * end])
+        """What is kept of the audio between two samples."""
+        first, last = (2 * max(0, sample - self._dropped) for sample in (start, end))
+        return bytes(self._pcm[first:last])
 
     def wav(self) -> bytes:
-        """All of it as a file."""
+        """What is kept, as a file."""
         out = io.BytesIO()
         with wave.open(out, "wb") as file:
             file.setnchannels(1)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 
-from vivavoce.audio.clip import Clip
+from vivavoce.audio.clip import TICKS_PER_MS, Clip
 from vivavoce.call.ports import Hints, Listener, Scored, Transcriber, Utterance, Warm
 from vivavoce.engines.cascade.second_choice import ANSWERED_BY, Preference
+from vivavoce.engines.cascade.stt.recording import LONGEST_MS
 from vivavoce.protocol.errors import EngineError
 from vivavoce.protocol.responses import LogProb
 
@@ -66,12 +68,13 @@ class SecondListener:
 
 
 class SecondUtterance:
-    """One stretch of speech, kept until it is understood."""
+    """One stretch of speech, kept until it is understood; of a very long one the end."""
 
     def __init__(self, listener: SecondListener, on_partial: Callable[[str], None]) -> None:
         self._listener = listener
         self._on_partial = on_partial
-        self._heard: list[Clip] = []
+        self._heard: deque[Clip] = deque()
+        self._heard_ticks = 0
         self._first_hears = listener.preference.first_is_well
         chosen = listener.first if self._first_hears else listener.second
         self._utterance: Utterance = chosen.begin(on_partial)
@@ -79,8 +82,14 @@ class SecondUtterance:
     def feed(self, clip: Clip) -> None:
         """See `call.ports.Utterance`."""
         if self._first_hears:
-            self._heard.append(clip)
+            self._keep(clip)
         self._utterance.feed(clip)
+
+    def _keep(self, clip: Clip) -> None:
+        self._heard.append(clip)
+        self._heard_ticks += clip.ticks
+        while self._heard_ticks > LONGEST_MS * TICKS_PER_MS:
+            self._heard_ticks -= self._heard.popleft().ticks
 
     async def peek(self) -> str:
         """See `call.ports.Utterance`. A pause is no reason to change over."""

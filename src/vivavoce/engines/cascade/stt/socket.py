@@ -249,7 +249,7 @@ class SocketUtterance:
     async def _receive(self, socket: ClientConnection) -> str:
         remote = self._listener.transcriber.remote
         while True:
-            event = msgspec.json.decode(await socket.recv())
+            event = self._event(await socket.recv())
             kind = event.get("type", "")
             if kind == "conversation.item.input_audio_transcription.delta":
                 self._said += str(event.get("delta") or "")
@@ -258,7 +258,16 @@ class SocketUtterance:
                 self.logprobs = logprobs_of(event.get("logprobs"))
                 return str(event.get("transcript") or "").strip()
             elif kind in ("error", "conversation.item.input_audio_transcription.failed"):
-                error = event.get("error") or {}
-                if error.get("code") == "input_audio_buffer_commit_empty":
+                error = event.get("error")
+                if isinstance(error, dict) and error.get("code") == "input_audio_buffer_commit_empty":
                     return ""
                 raise remote.error(f"reported an error: {remote.safe(error_text(event))}", True)
+
+    def _event(self, frame: str | bytes) -> dict[str, Any]:
+        try:
+            event = msgspec.json.decode(frame)
+        except msgspec.DecodeError:
+            event = None
+        if isinstance(event, dict):
+            return event
+        raise self._listener.transcriber.remote.error("does not answer like a Realtime API")

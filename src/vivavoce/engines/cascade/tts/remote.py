@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ _OPTIONAL = ("speed", "language")
 """Fields that some servers refuse; they are left out then."""
 LETTERS_PER_S = 15.0
 """The pace of a voice nobody has heard yet."""
+PACES_KEPT = 100
 _SPACELESS = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 
 
@@ -83,8 +85,9 @@ class RemoteSynthesizer:
         deadline = asyncio.get_running_loop().time() + self._settings.first_audio_s
         response = await self._open(speech, deadline)
         try:
-            async for piece in self._pieces(response, deadline, speech, words):
-                yield piece
+            async with aclosing(self._pieces(response, deadline, speech, words)) as pieces:
+                async for piece in pieces:
+                    yield piece
         finally:
             await response.aclose()
 
@@ -161,10 +164,17 @@ class RemoteSynthesizer:
             raise self._remote.error(self._remote.safe(self._no_sound(problem))) from problem
         if not begun:
             raise self._remote.error(self._remote.safe(self._no_sound(sound.nothing())), True)
-        self._pace[speech.voice, speech.speed] = marker.finish(delivery.position, sound.rate_hz)
+        self._learn((speech.voice, speech.speed), marker.finish(delivery.position, sound.rate_hz))
         delivery.finish()
         for piece in _taken(ready):
             yield piece
+
+    def _learn(self, voice: tuple[str, float], letters_per_s: float) -> None:
+        """The pace that a voice kept. Clients name voices and speeds as they like, so those heard longest ago are forgotten."""
+        self._pace.pop(voice, None)
+        self._pace[voice] = letters_per_s
+        if len(self._pace) > PACES_KEPT:
+            del self._pace[next(iter(self._pace))]
 
     def _late(self, *, begun: bool) -> str:
         if begun:
