@@ -193,6 +193,22 @@ def test_reading_stops_while_the_inbox_is_full() -> None:
     run(main())
 
 
+def test_a_bug_in_a_connection_is_told_and_ends_it(caplog: pytest.LogCaptureFixture) -> None:
+    async def calls() -> None:
+        peer = Peer()
+
+        async def broken(message: Any) -> None:
+            raise ValueError("our own")
+
+        peer.attachment._send = broken
+        await peer.running
+        await asyncio.wait_for(peer.call.closed, 5)
+
+    run(calls())
+    assert [record.exc_info is not None for record in caplog.records] == [True]
+    assert "our own" in caplog.text
+
+
 def test_a_peer_that_leaves_ends_its_call() -> None:
     async def main() -> None:
         peer = Peer(engine=PuppetEngine())

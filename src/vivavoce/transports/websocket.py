@@ -6,6 +6,7 @@ Plain ASGI: the web framework is not on the path of an event.
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -18,6 +19,8 @@ from vivavoce.protocol.errors import ClientError
 from vivavoce.protocol.responses import ErrorDetail
 from vivavoce.protocol.server_events import ErrorEvent
 from vivavoce.transports.uvicorn_socket import UvicornSocket
+
+log = logging.getLogger("vivavoce.call")
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -86,7 +89,10 @@ class WebSocketAttachment:
             tasks = [task for task in (reader, writer, self._resuming) if task is not None]
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            for ended in await asyncio.gather(*tasks, return_exceptions=True):
+                # A peer that is gone is no news; anything else is a bug of ours and would end the call without a word.
+                if isinstance(ended, Exception) and not isinstance(ended, OSError):
+                    log.error("call %s/%s: internal error", call.id, self.id, exc_info=ended)
             call.leave(self.id)
 
     async def _read_all(self, call: Call) -> None:

@@ -6,21 +6,11 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-from vivavoce.call.ports import (
-    Capabilities,
-    EngineCall,
-    EngineNames,
-    Stages,
-    Warm,
-)
+from vivavoce.call.ports import Capabilities, EngineCall, EngineNames, Stages, Warm
 from vivavoce.call.settings import Settings
 from vivavoce.engines.cascade.call import CascadeCall
 from vivavoce.session.signals import Signal
-
-if TYPE_CHECKING:
-    pass
 
 log = logging.getLogger("vivavoce.cascade")
 
@@ -51,8 +41,7 @@ class CascadeEngine:
 
     def open(self, call_id: str, emit: Callable[[Signal], None]) -> EngineCall:
         """Join a call."""
-        stages = self._stages
-        return CascadeCall(stages, emit)
+        return CascadeCall(self._stages, emit)
 
     def stages(self) -> Stages:
         """The stages by themselves."""
