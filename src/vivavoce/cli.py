@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import signal
 import sys
-from pathlib import Path
 
 from vivavoce import __version__
+from vivavoce.call.standard_streams import drop_stdout, is_about_output, stand_in_for_closed
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run a command; returns its exit code."""
+    stand_in_for_closed()
     try:
         code = _run(argv)
         sys.stdout.flush()
@@ -21,9 +21,15 @@ def main(argv: list[str] | None = None) -> int:
         # While something is still being loaded; what runs already has its own way to end.
         return 128 + signal.SIGINT
     except BrokenPipeError:
-        # Whoever read has seen enough (`| head`). What is left must not be tried again when the interpreter ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read has seen enough (`| head`).
+        drop_stdout()
         return 128 + signal.SIGPIPE
+    except OSError as error:
+        if not is_about_output(error):
+            raise
+        drop_stdout()
+        print(f"vivavoce: not everything could be written: {error.strerror}", file=sys.stderr)
+        return 1
     return code
 
 
@@ -45,13 +51,13 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"vivavoce {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    _add_serve(commands)
-    for name, help_text, module in ELSEWHERE:
-        _add_elsewhere(commands, name, help_text, module)
+    for name, help_text, module in COMMANDS:
+        _add_command(commands, name, help_text, module)
     return parser
 
 
-ELSEWHERE = (
+COMMANDS = (
+    ("serve", "run the server", "vivavoce.server.serve_command"),
     (
         "demo",
         "hear a caller and an agent talk, with a recording and a page to look at",
@@ -62,74 +68,16 @@ ELSEWHERE = (
     ("prompt", "show what a language model is told", "vivavoce.server.prompt_command"),
     ("keys", "API keys: make, list, revoke", "vivavoce.server.keys_command"),
 )
-"""Commands that live in rooms of their own: a module with `add_arguments(parser)` and `run(namespace) -> exit code`."""
+"""Each is a module with `add_arguments(parser)` and `run(namespace) -> exit code`."""
 
 
-def _add_elsewhere(
+def _add_command(
     commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, help_text: str, module: str
 ) -> None:
     command = importlib.import_module(module)
     parser = commands.add_parser(name, help=help_text, description=help_text)
     command.add_arguments(parser)
     parser.set_defaults(run=command.run)
-
-
-def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    serve = commands.add_parser("serve", help="run the server")
-    serve.add_argument("--host", help="address to listen on (127.0.0.1)")
-    serve.add_argument("--port", type=int, help="port to listen on (8000; 0 takes a free one)")
-    serve.add_argument("--engine", choices=["cascade", "relay", "scripted"], help="what answers (cascade)")
-    serve.add_argument("--llm-url", help="an OpenAI-compatible endpoint, e.g. http://127.0.0.1:11434/v1")
-    serve.add_argument("--llm-model", help="the model to ask for there")
-    serve.add_argument("--script", help="a script file for the scripted engine")
-    serve.add_argument(
-        "--workers",
-        type=int,
-        metavar="N",
-        help="processes that serve, e.g. one per core (1; 0: as many as cores)",
-    )
-    serve.add_argument(
-        "--tls", choices=["self-signed"], help="make a certificate at the first start, and keep it"
-    )
-    serve.add_argument("--tls-cert", metavar="FILE", help="serve https and wss with this certificate (PEM)")
-    serve.add_argument("--tls-key", metavar="FILE", help="its key (PEM)")
-    serve.add_argument("--max-sessions", type=int, metavar="N", help="sessions at the same time (no limit)")
-    serve.add_argument("--data-dir", help="where data is kept")
-    serve.add_argument(
-        "--log-level",
-        choices=["debug", "info", "warning", "error"],
-        help="how much goes to stderr (info); debug names every event of every call and its size, never what it says",
-    )
-    serve.add_argument("--config", type=Path, help="settings file (vivavoce.toml, where there is one)")
-    serve.set_defaults(run=run_serve)
-
-
-def run_serve(given: argparse.Namespace) -> int:
-    """`vivavoce serve`."""
-    from vivavoce.call.settings import SettingsError, load_settings
-    from vivavoce.server.run import serve
-
-    flags = {
-        "server.host": given.host,
-        "server.port": given.port,
-        "server.log_level": given.log_level,
-        "server.workers": given.workers,
-        "tls.kind": given.tls,
-        "tls.cert": given.tls_cert,
-        "tls.key": given.tls_key,
-        "limits.max_sessions": given.max_sessions,
-        "engine.kind": given.engine,
-        "llm.url": given.llm_url,
-        "llm.model": given.llm_model,
-        "scripted.script": given.script,
-        "data_dir": given.data_dir,
-    }
-    try:
-        settings = load_settings(flags, path=given.config)
-    except SettingsError as error:
-        print(f"vivavoce: {error}", file=sys.stderr)
-        return 2
-    return serve(settings)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import socket
@@ -14,10 +15,10 @@ import msgspec
 import pytest
 
 from tests.server.rig import server
-from vivavoce.call.settings import Settings, load_settings
+from vivavoce.call.settings import FLAGS, Settings, load_settings
 from vivavoce.cli import main
 from vivavoce.engines import model_files
-from vivavoce.server import checks, tls
+from vivavoce.server import checks, flags, tls
 
 
 @pytest.fixture(autouse=True)
@@ -64,11 +65,53 @@ def test_what_has_to_be_mended_is_in_the_exit_code(
     assert main(["doctor", "--config", str(tmp_path / "none.toml")]) == 2
 
 
-def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    finding = found(settings(tmp_path / "file"), checks.data_folder)
+@pytest.mark.parametrize("code", [None, errno.EACCES, errno.ENOSPC])
+def test_a_folder_that_cannot_be_written(
+    tmp_path: Path, code: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server starts without one, unless it has to keep a certificate there."""
+    folder = tmp_path / "data"
+    if code is None:
+        folder.write_text("")
+    else:
+
+        def refuse(folder: Path) -> None:
+            raise OSError(code, os.strerror(code))
+
+        monkeypatch.setattr(checks, "try_writing", refuse)
+    finding = found(settings(folder), checks.data_folder)
+    assert (finding.state, "--data-dir" in finding.fix) == ("warning", True)
+    assert ("make room" in finding.fix) is (code == errno.ENOSPC)
+    finding = found(settings(folder, tls__kind="self-signed"), checks.certificate)
     assert (finding.state, "--data-dir" in finding.fix) == ("failed", True)
+
+
+def test_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
     assert found(settings(tmp_path / "new" / "folder"), checks.data_folder).state == "ok"
+    assert not (tmp_path / "new").exists()
+
+
+def test_it_takes_what_serve_takes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["--data-dir", str(tmp_path), "--json"]
+    lost = str(tmp_path / "lost.toml")
+    assert main(["doctor", *given, "--engine", "scripted", "--script", lost]) == 1
+    told = {check["name"]: check for check in json.loads(capsys.readouterr().out)["checks"]}
+    assert (told["engine"]["state"], lost in told["engine"]["found"]) == ("failed", True)
+    assert "speech to text" not in told
+    assert main(["doctor", *given, "--engine", "scripted", "--tls", "self-signed", "--workers", "2"]) == 0
+    told = {check["name"]: check for check in json.loads(capsys.readouterr().out)["checks"]}
+    assert "made at the first start" in told["tls"]["found"]
+
+
+def test_a_flag_is_called_alike_where_it_is_wrong() -> None:
+    """The words about a wrong setting name the flag that set it."""
+    for flag, setting, _ in flags.FLAGS:
+        assert FLAGS.get(setting, f"--{setting.rpartition('.')[2]}".replace("_", "-")) == flag
+
+
+def test_a_model_that_is_this_server_itself(tmp_path: Path) -> None:
+    given = {"llm__url": "http://127.0.0.1:8000/v1", "llm__model": "m", "server__port": 8000}
+    assert "this server itself" in found(settings(tmp_path, **given), checks.engine).found
 
 
 @pytest.fixture

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import errno
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
+from tests.server.processes import environment, get
 from vivavoce.call.settings import Settings, load_settings
 from vivavoce.cli import main
 from vivavoce.engines.scripted.engine import ScriptedEngine, ScriptedSettings
+from vivavoce.server import run
+from vivavoce.server.keys import KeyStore
 from vivavoce.server.run import _make_data_folder, print_banner, refuse_to_start
 
 
@@ -103,6 +113,72 @@ def test_a_data_folder_that_cannot_be_is_told_at_the_start(
     _make_data_folder(settings(data_dir=str(tmp_path / "new" / "data")))
     assert caplog.text == ""
     assert (tmp_path / "new" / "data").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_full_disk_is_told_at_the_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(folder: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(run, "try_writing", full)
+    _make_data_folder(settings(data_dir=str(tmp_path)))
+    assert "No space left" in caplog.text
+    assert "Make room" in caplog.text
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+def test_what_cannot_be_printed_is_one_line(tmp_path: Path) -> None:
+    """And a key that nobody saw is none."""
+    code = f"import sys; from vivavoce.cli import main; sys.exit(main(['keys', sys.argv[1], '--data-dir', {str(tmp_path)!r}]))"
+    with open("/dev/full", "w") as full:
+        made, listed = (
+            subprocess.run(
+                [sys.executable, "-c", code, action], stdout=full, stderr=subprocess.PIPE, text=True
+            )
+            for action in ("create", "list")
+        )
+    (record,) = KeyStore(tmp_path).records()
+    assert record.revoked_at is not None
+    said = "vivavoce: not everything could be written: No space left on device"
+    assert (made.returncode, made.stderr.splitlines()) == (
+        1,
+        [f"vivavoce: nobody saw the key {record.id}, so it is revoked", said],
+    )
+    assert (listed.returncode, listed.stderr.splitlines()) == (1, [said])
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+async def test_a_server_without_a_place_to_print_to_serves(tmp_path: Path) -> None:
+    """Standard output is full and standard error is closed: what a socket gets must not be what was meant for them."""
+    port = free_port()
+    command = [sys.executable, "-m", "vivavoce", "serve", "--engine", "scripted", "--port", str(port)]
+    process = await asyncio.create_subprocess_exec(
+        *("sh", "-c", 'exec "$@" >/dev/full 2>&- <&-', "sh", *command, "--data-dir", str(tmp_path)),
+        env=environment(),
+    )
+    try:
+        async with asyncio.timeout(60):
+            while True:
+                with contextlib.suppress(httpx.HTTPError):
+                    if (await get(f"http://127.0.0.1:{port}/healthz")).status_code == 200:
+                        break
+                await asyncio.sleep(0.05)
+                assert process.returncode is None
+            process.terminate()
+            assert await process.wait() == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+def free_port() -> int:
+    """One that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def test_ctrl_c_while_it_loads_leaves_no_traceback(

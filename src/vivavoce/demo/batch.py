@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-import msgspec
-
 from vivavoce.demo.assemble import recording_of
 from vivavoce.demo.dialling import make_call
+from vivavoce.demo.files import keep_record
 from vivavoce.demo.lines import speak_lines
 from vivavoce.demo.record import Recording
 from vivavoce.demo.server import Address
@@ -73,7 +72,7 @@ def judge(story: Story, recording: Recording) -> Outcome:
 
 
 async def rehearse(address: Address, seeds: range, speed: float, folder: Path, stream: TextIO) -> int:
-    """Make the calls one after the other and print the table. 0 when it reaches its targets, else 1."""
+    """Make the calls one after the other and print the table. Raises CannotKeep. 0 when it reaches its targets, else 1."""
     print(
         f"{'seed':>5}  {'order':6} {'called':22} {'tools':5} {'first':5} {'id':5} {'account':7} {'answered':8} {'s':>4}",
         file=stream,
@@ -84,16 +83,10 @@ async def rehearse(address: Address, seeds: range, speed: float, folder: Path, s
         began = time.monotonic()
         caller = await make_call(address, story, await speak_lines(story), speed)
         recording = recording_of(caller)
-        await asyncio.to_thread(_keep, recording, folder)
+        await asyncio.to_thread(keep_record, recording, folder / f"seed-{recording.seed}.json")
         outcomes.append(judge(story, recording))
         print(_row(outcomes[-1], time.monotonic() - began), file=stream, flush=True)
     return _totals(outcomes, stream)
-
-
-def _keep(recording: Recording, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    text = msgspec.json.format(msgspec.json.encode(recording), indent=2)
-    (folder / f"seed-{recording.seed}.json").write_bytes(text + b"\n")
 
 
 def _row(one: Outcome, seconds: float) -> str:

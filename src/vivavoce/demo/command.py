@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(given: argparse.Namespace) -> int:
-    """Make the call or calls. 0: everything asked was answered; 1: it was not; 2: there was no server to ask."""
+    """Make the call or calls. 0: everything asked was answered; 1: it was not; 2: it could not be made or kept."""
     import asyncio
     import sys
 

@@ -16,7 +16,7 @@ from vivavoce.demo.assemble import recording_of
 from vivavoce.demo.batch import rehearse
 from vivavoce.demo.caller import Caller
 from vivavoce.demo.dialling import make_call
-from vivavoce.demo.files import write_call
+from vivavoce.demo.files import CannotKeep, check_folder, write_call
 from vivavoce.demo.lines import SpokenLine, speak_lines
 from vivavoce.demo.record import Recording
 from vivavoce.demo.server import Address, ServerFailed, own_server, until_ready
@@ -47,15 +47,16 @@ class Wishes:
 
 
 async def show(wishes: Wishes) -> int:
-    """Do it. Returns the exit code: 0 everything was answered, 1 it was not, 2 there was no server or no voice."""
+    """Do it. Returns the exit code: 0 everything was answered, 1 it was not, 2 there was no server, no voice or no place for the recording."""
     stream = sys.stderr if wishes.as_json else sys.stdout
     progress = Progress(stream, Ink(stream))
     try:
+        check_folder(wishes.out)
         if wishes.seeds is not None:
             async with answering_server(wishes, progress) as address:
                 return await rehearse(address, wishes.seeds, wishes.speed, wishes.out, stream)
         return await _one_call(wishes, stream, progress)
-    except (ServerFailed, EngineError) as error:
+    except (ServerFailed, EngineError, CannotKeep) as error:
         print(f"vivavoce: {error}", file=sys.stderr)
         return 2
 
@@ -86,8 +87,11 @@ async def _one_call(wishes: Wishes, stream: TextIO, progress: Progress) -> int:
     finally:
         voices.cancel()
         await asyncio.gather(voices, return_exceptions=True)
-    await asyncio.to_thread(write_call, wishes.out, caller, recording)
-    _tell_the_end(wishes, recording, stream)
+    try:
+        await asyncio.to_thread(write_call, wishes.out, caller, recording)
+    finally:
+        # What was answered is known, whatever became of the recording.
+        _tell_the_end(wishes, recording, stream)
     return 0 if all(check.passed for check in recording.checks) else 1
 
 

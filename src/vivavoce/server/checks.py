@@ -13,15 +13,17 @@ import resource
 import shutil
 import socket
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+import msgspec
+
 from vivavoce.call.settings import Settings, SettingsError
-from vivavoce.call.stage_settings import BUILT_IN, SttSettings, TtsSettings
+from vivavoce.call.stage_settings import BUILT_IN, SttSettings, TtsSettings, VadSettings
+from vivavoce.server.keeping import nearest_existing, try_writing
 
 State = Literal["ok", "warning", "failed"]
 LLM_TIMEOUT_S = 5.0
@@ -67,15 +69,17 @@ def python(_: Settings) -> Iterator[Finding]:
 
 
 def data_folder(settings: Settings) -> Iterator[Finding]:
-    """Whether data can be kept."""
-    folder = settings.data_path
-    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    """Whether data can be kept. Calls need none of it, so a server without a folder starts and answers."""
+    folder = settings.data_path.absolute()
     fix = "name a folder that can be written: --data-dir or VIVAVOCE_DATA_DIR"
     try:
-        with tempfile.TemporaryFile(dir=existing):
-            pass
+        existing = nearest_existing(folder)
+        try_writing(existing)
     except OSError as error:
-        yield Finding("data folder", "failed", f"{folder}: {error.strerror}", fix)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            fix = f"make room on that disk, or {fix}"
+        said = f"{folder}: {error.strerror}; no API keys and no client secrets can be kept"
+        yield Finding("data folder", "warning", said, fix)
         return
     free_mb = shutil.disk_usage(existing).free // 1_000_000
     made = "" if existing == folder else ", made at the first start"
@@ -182,7 +186,7 @@ def certificate(settings: Settings) -> Iterator[Finding]:
     try:
         files = tls.named_files(settings)
         if files.own and not files.cert.exists():
-            yield Finding("tls", "ok", f"{files.cert} is made at the first start")
+            yield _first_certificate(files.cert)
             return
         files.context()
     except SettingsError as error:
@@ -194,6 +198,15 @@ def certificate(settings: Settings) -> Iterator[Finding]:
         yield Finding("tls", "failed", str(error), fix)
         return
     yield _validity(files.cert, files.own)
+
+
+def _first_certificate(path: Path) -> Finding:
+    try:
+        try_writing(nearest_existing(path.absolute().parent))
+    except OSError as error:
+        said = f"{path} cannot be made: {error.strerror}; the server does not start"
+        return Finding("tls", "failed", said, "--data-dir FOLDER, or --tls-cert FILE --tls-key FILE")
+    return Finding("tls", "ok", f"{path} is made at the first start")
 
 
 def _validity(path: Path, own: bool) -> Finding:
@@ -227,6 +240,27 @@ def limits(settings: Settings) -> Iterator[Finding]:
         )
     else:
         yield Finding("limits", "ok", f"{soft} open files, {cores} cores")
+
+
+def engine(settings: Settings) -> Iterator[Finding]:
+    """What answers, as far as the settings alone can tell."""
+    from vivavoce.server.engines import make_engine
+
+    if any(asked.url and not asked.model for asked in _stages(settings)):
+        return  # said below, with what to set
+    kind = settings.engine.kind
+    try:
+        # Whether the voice activity model is there is a question of its own.
+        make_engine(msgspec.structs.replace(settings, vad=VadSettings("energy")))
+    except SettingsError as error:
+        fix = (
+            "--script FILE, as docs/scripted.md describes it"
+            if kind == "scripted"
+            else "see docs/settings.md"
+        )
+        yield Finding("engine", "failed", str(error), fix)
+        return
+    yield Finding("engine", "ok", kind)
 
 
 def voice_activity(settings: Settings) -> Iterator[Finding]:
@@ -303,25 +337,29 @@ def endpoints(settings: Settings) -> Iterator[Finding]:
     """Every stage's endpoint, if one is configured: whether it answers, takes the key and has the model."""
     if settings.engine.kind != "cascade":
         return
-    stages = (
+    for asked in _stages(settings):
+        if not asked.url:
+            if asked.prefix == "llm.":
+                yield Finding(asked.noun, "ok", "the built-in brain, which knows tools and little else")
+        elif not asked.model:
+            said = f"{asked.prefix}url is set but {asked.prefix}model is not"
+            yield Finding(asked.noun, "failed", said, f"{asked.variable}MODEL=<name of the model there>")
+        else:
+            yield _ask(asked)
+
+
+def _stages(settings: Settings) -> Iterator[_Asked]:
+    """The first and the second choice of every stage; without an address where there is none."""
+    if settings.engine.kind != "cascade":
+        return
+    for noun, stage, given in (
         ("recogniser", "stt", settings.stt),
         ("language model", "llm", settings.llm),
         ("voice", "tts", settings.tts),
-    )
-    for noun, stage, given in stages:
-        if stage == "llm" and not given.url:
-            yield Finding(noun, "ok", "the built-in brain, which knows tools and little else")
-        second = given.second_url not in ("", BUILT_IN) and given.second_url
-        for which, url, model, key in (
-            ("", given.url, given.model, given.key),
-            ("second_", second if given.url and second else "", given.second_model, given.second_key),
-        ):
-            asked = _Asked(f"second {noun}" if which else noun, f"{stage}.{which}", url, model, key)
-            if url and not model:
-                said = f"{asked.prefix}url is set but {asked.prefix}model is not"
-                yield Finding(asked.noun, "failed", said, f"{asked.variable}MODEL=<name of the model there>")
-            elif url:
-                yield _ask(asked)
+    ):
+        yield _Asked(noun, f"{stage}.", given.url, given.model, given.key)
+        second = given.second_url if given.url and given.second_url != BUILT_IN else ""
+        yield _Asked(f"second {noun}", f"{stage}.second_", second, given.second_model, given.second_key)
 
 
 def upstream(settings: Settings) -> Iterator[Finding]:
@@ -436,6 +474,7 @@ CHECKS: tuple[Check, ...] = (
     keys,
     certificate,
     limits,
+    engine,
     voice_activity,
     speech_to_text,
     text_to_speech,

@@ -6,8 +6,9 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from vivavoce.server.flags import add_flags, settings_of
 
 if TYPE_CHECKING:
     from vivavoce.server.checks import Finding
@@ -18,24 +19,20 @@ _MARKS = {"ok": "ok  ", "warning": "note", "failed": "FAIL"}
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `vivavoce doctor`."""
     parser.description = (
-        "Look for what would keep the server from starting or from answering, and say what to do about it. Takes the settings that "
-        "`vivavoce serve` would. Nothing is changed. Exit codes: 0 nothing that stops it, 1 something does, 2 the settings cannot be."
+        "Look for what would keep the server from starting or from answering, and say what to do about it. Takes the flags and "
+        "settings that `vivavoce serve` would. Nothing is changed. Exit codes: 0 nothing that stops it, 1 something does, 2 the settings cannot be."
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--host", help="address to listen on (127.0.0.1)")
-    parser.add_argument("--port", type=int, help="port to listen on (8000)")
-    parser.add_argument("--data-dir", help="where data is kept")
-    parser.add_argument("--config", type=Path, help="settings file (vivavoce.toml, where there is one)")
+    add_flags(parser)
 
 
 def run(given: argparse.Namespace) -> int:
     """Look, tell, and return the exit code."""
-    from vivavoce.call.settings import SettingsError, load_settings
+    from vivavoce.call.settings import SettingsError
     from vivavoce.server.checks import look
 
-    flags = {"server.host": given.host, "server.port": given.port, "data_dir": given.data_dir}
     try:
-        settings = load_settings(flags, path=given.config)
+        settings = settings_of(given)
     except SettingsError as error:
         print(f"vivavoce: {error}", file=sys.stderr)
         return 2

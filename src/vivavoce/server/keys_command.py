@@ -47,10 +47,18 @@ def run(given: argparse.Namespace) -> int:
 
 def _create(store: KeyStore, given: argparse.Namespace) -> None:
     record, key = store.create(given.name)
+    try:
+        if given.json:
+            _print_json(_shown(record) | {"key": key})
+        else:
+            print(key)
+        sys.stdout.flush()
+    except OSError:
+        store.revoke(record.id)
+        print(f"vivavoce: nobody saw the key {record.id}, so it is revoked", file=sys.stderr)
+        raise
     if given.json:
-        _print_json(_shown(record) | {"key": key})
         return
-    print(key)
     print(f"{record.id}: shown this once, only its hash is kept.", file=sys.stderr)
 
 

@@ -8,14 +8,15 @@ import logging
 import os
 import socket
 import sys
-import tempfile
 from urllib.parse import urlsplit
 
 from vivavoce.call.ports import EngineNames
 from vivavoce.call.relay_settings import OPENAI_HOST
 from vivavoce.call.settings import Settings, SettingsError
+from vivavoce.call.standard_streams import drop_stdout
 from vivavoce.server import tls
 from vivavoce.server.auth import has_keys, is_loopback
+from vivavoce.server.keeping import try_writing
 from vivavoce.server.keys import KeysError
 
 log = logging.getLogger("vivavoce.server")
@@ -55,11 +56,10 @@ def _make_data_folder(settings: Settings) -> None:
     """Calls need none, so a server without one goes on; whoever runs it hears of it before a client does."""
     try:
         settings.data_path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=settings.data_path):
-            pass
+        try_writing(settings.data_path)
     except OSError as error:
         log.warning(
-            "nothing can be kept in %s (%s): no keys, no client secrets. Name a folder that can be written: --data-dir",
+            "nothing can be kept in %s (%s): no keys, no client secrets. Make room, or name a folder that can be written: --data-dir",
             settings.data_path,
             error.strerror,
         )
@@ -154,7 +154,12 @@ def print_banner(settings: Settings, names: EngineNames, host: str, port: int, w
         if files.own:
             # What trusts it in Python and in Node; both are read when a program starts.
             lines.insert(7, f"  export SSL_CERT_FILE={files.cert} NODE_EXTRA_CA_CERTS={files.cert}")
-    print("\n".join(lines), flush=True)
+    try:
+        print("\n".join(lines), flush=True)
+    except OSError as error:
+        # Nobody reads it, or its disk is full. Whoever calls needs none of it.
+        drop_stdout()
+        log.warning("listening on %s; nothing can be printed (%s)", url, error.strerror)
 
 
 def usable_cores() -> int:

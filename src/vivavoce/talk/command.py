@@ -8,6 +8,7 @@ import os
 import sys
 from pathlib import Path
 
+from vivavoce.call.standard_streams import drop_stdout
 from vivavoce.talk.options import Options, Way
 from vivavoce.talk.outcome import MEANINGS, Exit, TalkError
 
@@ -73,8 +74,7 @@ def run(given: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         return int(Exit.ENDED)
     except BrokenPipeError:
-        # Whoever read our output has gone; nothing is left to be said, not even at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_stdout()
         return int(Exit.ENDED)
 
 
