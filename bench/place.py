@@ -16,6 +16,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from vivavoce.testing.leash import Leash
+
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 _READY_S = 3.0
 _ADDRESS = re.compile(r"https?://\S+:\d+")
@@ -152,9 +154,15 @@ def served(
             "--log-level",
             "warning",
         ]
+        leash = stack.enter_context(Leash())
         with on_core(core, first):
             process = subprocess.Popen(
-                command, env=environ | dict(variables or {}), stdout=subprocess.PIPE, stderr=log, text=True
+                leash.hold(command),
+                env=environ | dict(variables or {}),
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                **leash.options,
             )
         try:
             used = [core] if isinstance(core, int) else core

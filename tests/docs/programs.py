@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.docs.pages import ROOT, Block
+from vivavoce.testing.leash import Leash
 
 GUARD = Path(__file__).parent / "guard"
 CLIENTS = ROOT / ".clients"
@@ -73,15 +74,18 @@ def serving(
     until: the route that has to answer first; "/healthz" where no speech will be recognised.
     """
     wanted = {"VIVAVOCE_SERVER__PORT": "0", "VIVAVOCE_DATA_DIR": str(folder / "data")}
-    with (folder / "server.out").open("w+") as out, (folder / "server.err").open("w+") as err:
+    with (
+        Leash() as leash,
+        (folder / "server.out").open("w+") as out,
+        (folder / "server.err").open("w+") as err,
+    ):
         process = subprocess.Popen(
-            command,
+            leash.hold(command),
             cwd=ROOT,
             env=environment(**guarded(folder), **wanted, **(settings or {})),
-            stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=err,
-            start_new_session=True,
+            **leash.options,
         )
         try:
             yield _until_ready(process, folder, until)

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from vivavoce.testing.leash import Leash
+
 OFFICE = Path(__file__).with_name("office.py")
 STARTING_S = 60
 
@@ -23,7 +25,9 @@ def office(kind: str, port: int = 0) -> Iterator[int]:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-    process = subprocess.Popen([sys.executable, str(OFFICE), kind, str(port)], stderr=subprocess.DEVNULL)
+    leash = Leash()
+    command = leash.hold([sys.executable, OFFICE, kind, port])
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, **leash.options)
     try:
         give_up = time.monotonic() + STARTING_S
         while True:
@@ -36,6 +40,7 @@ def office(kind: str, port: int = 0) -> Iterator[int]:
     finally:
         process.kill()
         process.wait()
+        leash.close()
 
 
 @pytest.fixture(scope="session")

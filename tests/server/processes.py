@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 
 from tests.server.rig import SCRIPT
+from vivavoce.testing.leash import Leash
 
 _ADDRESS = re.compile(r"listens on (https?://\S+:\d+)")
 PATIENCE_S = 60
@@ -65,22 +66,23 @@ async def serving(
     """A server with the scripted engine on a free port; it is gone afterwards."""
     (folder / "script.toml").write_text(SCRIPT)
     command = ["serve", "--engine", "scripted", "--script", str(folder / "script.toml"), "--port", "0"]
-    with (folder / "log").open("wb") as log:
+    command = [python, "-m", "vivavoce", *command, "--data-dir", str(folder / "data"), *flags]
+    with Leash() as leash, (folder / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            *(python, "-m", "vivavoce", *command, "--data-dir", str(folder / "data"), *flags),
+            *leash.hold(command),
             env=environment() | variables,
-            stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=log,
+            **leash.options,
         )
-    server = ServeProcess(process, folder)
-    try:
-        await server.read_banner()
-        yield server
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+        server = ServeProcess(process, folder)
+        try:
+            await server.read_banner()
+            yield server
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
 
 
 def environment() -> dict[str, str]:

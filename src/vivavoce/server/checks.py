@@ -152,7 +152,10 @@ def keys(settings: Settings) -> Iterator[Finding]:
         keyed = has_keys(settings)
     except KeysError as error:
         yield Finding(
-            "keys", "failed", str(error), f"mend or remove {path}; `vivavoce keys create` makes a new one"
+            "keys",
+            "failed",
+            str(error),
+            f"let {path} be read by whoever serves; a broken one has to go, `vivavoce keys create` makes a new one",
         )
         return
     local = is_loopback(settings.server.host)

@@ -363,6 +363,10 @@ class Supervisor:
         forced = self._life.stage is Stage.FORCED
         for worker in running:
             worker.line.send(Stop(forced))
+            if worker.names is None:
+                # It is loading still and would hear of it seconds later; nobody was ever handed to it.
+                with contextlib.suppress(ProcessLookupError):
+                    worker.process.kill()
         until_s = time.monotonic() + (_FORCED_S if forced else _GOODBYE_S)
         while self._workers and time.monotonic() < until_s:
             if self._life.stage is Stage.FORCED and not forced:

@@ -20,6 +20,7 @@ from openai import AsyncOpenAI
 from tests.engines.speech import spoken
 from tests.server.sounds import pieces
 from vivavoce.engines.cascade.native_libraries import find_flite
+from vivavoce.testing.leash import Leash
 
 pytestmark = pytest.mark.skipif(find_flite() is None, reason="needs libflite for the caller's voice")
 
@@ -51,21 +52,23 @@ class Served:
     def __init__(self, tmp_path: Path, **environ: str) -> None:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("OPENAI_")}
         self.log = tmp_path / "server.log"
+        self._leash = Leash()
         with self.log.open("w") as log:
-            self.process = self._start(log, tmp_path, inherited | ONE_VOICE | environ)
+            self.process = self._start(self._leash, log, tmp_path, inherited | ONE_VOICE | environ)
         assert self.process.stdout is not None
         self.url = self.process.stdout.readline().split()[-1]
         self.banner = [self.process.stdout.readline() for _ in range(8)]
 
     @staticmethod
-    def _start(log: IO[str], folder: Path, environ: dict[str, str]) -> subprocess.Popen[str]:
+    def _start(leash: Leash, log: IO[str], folder: Path, environ: dict[str, str]) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "vivavoce", "serve", "--port", "0"],
+            leash.hold([sys.executable, "-m", "vivavoce", "serve", "--port", "0"]),
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
             cwd=folder,
             env=environ,
+            **leash.options,
         )
 
     def children(self, naming: str = "") -> list[int]:
@@ -84,6 +87,7 @@ class Served:
         self.process.terminate()
         self.process.wait(10)
         self.close()
+        self._leash.close()
 
     def close(self) -> None:
         if self.process.stdout is not None:
@@ -272,8 +276,7 @@ def without_a_model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served
     }
     server = Served(tmp_path_factory.mktemp("without_a_model"), **endpoint)
     yield server
-    if server.process.poll() is None:
-        server.stop()
+    server.stop()
 
 
 async def test_a_model_endpoint_that_is_down_fails_the_turn_and_names_itself(without_a_model: Served) -> None:
