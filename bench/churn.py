@@ -21,7 +21,7 @@ from bench.load import Load, run
 from bench.place import Server, behind_everybody, cores, on_core, served
 from bench.sound import voice
 
-SESSIONS = 20
+SESSIONS = 60
 ENGINE = {"VIVAVOCE_SCRIPTED__ANSWER": "hello there, what can I do for you?"}
 ONE_TURN = Pattern((voice(1000),), pause_ms=60_000)
 _WARM_UP = 1 / 3

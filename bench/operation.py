@@ -18,7 +18,7 @@ EVERY_S = 1.0
 """Whoever is refused comes back after a second, five times as soon as told."""
 PHASE_S = 4.2
 """A turn's length, so that every session has one in each phase."""
-PHASES = 6
+PHASES = 10
 WORTH = 1.8
 """What two processes on two cores must hold, in times of one."""
 

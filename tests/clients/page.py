@@ -326,14 +326,12 @@ def _fields() -> Iterator[str]:
 @functools.cache
 def routes() -> set[str]:
     """What the server routes: `POST /v1/responses`, `WS /v1/realtime`."""
-    from starlette.routing import WebSocketRoute
-
     from vivavoce.call.settings import load_settings
     from vivavoce.engines.scripted.engine import ScriptedEngine, ScriptedSettings
     from vivavoce.server.app import create_app
 
     app = create_app(load_settings({}, environ={}), ScriptedEngine(ScriptedSettings()))
-    sockets = {f"WS {route.path}" for route in app.router.routes if isinstance(route, WebSocketRoute)}
+    sockets = {f"WS {path}" for path in app.state.sockets}
     described = app.openapi()["paths"]
     return sockets | {f"{method.upper()} {path}" for path, methods in described.items() for method in methods}
 

@@ -22,7 +22,8 @@ _LENGTHS: Final = {"call": 16}
 _USUAL_LENGTH: Final = 21
 
 
-def _base62(number: int, length: int) -> str:
+def base62(number: int, length: int) -> str:
+    """The lowest `length` digits of a number in base 62, the lowest first."""
     chars = []
     for _ in range(length):
         number, digit = divmod(number, 62)
@@ -38,7 +39,7 @@ class IdSource:
     def __init__(self, seed: str) -> None:
         digest = hashlib.sha256(seed.encode("utf-8", "surrogatepass")).digest()
         self._offset = int.from_bytes(digest[:8], "big") % _COUNTER_SPACE
-        self._fixed = _base62(int.from_bytes(digest[8:], "big"), _USUAL_LENGTH - _COUNTER_CHARS)
+        self._fixed = base62(int.from_bytes(digest[8:], "big"), _USUAL_LENGTH - _COUNTER_CHARS)
         self._count = 0
         self._heads: dict[str, str] = {}
 

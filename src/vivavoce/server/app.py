@@ -9,7 +9,6 @@ from pathlib import Path
 
 from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
-from starlette.routing import WebSocketRoute
 
 import vivavoce
 from vivavoce.call.ports import Engine
@@ -26,8 +25,9 @@ from vivavoce.server.readiness import Readiness
 from vivavoce.server.realtime import RealtimeEndpoint, TranslationEndpoint
 from vivavoce.server.rest.mount import mount_rest
 from vivavoce.server.shared import Shared
+from vivavoce.server.sockets import Sockets
 from vivavoce.server.turnstile import of_requests, own_entrance
-from vivavoce.server.wrong_addresses import add_wrong_addresses
+from vivavoce.server.wrong_addresses import NoSocketHere, add_wrong_addresses
 
 PAGE = Path(__file__).parent / "page"
 PAGE_HEADERS = {
@@ -79,13 +79,15 @@ def create_app(
     app.state.calls = calls
     app.state.readiness = readiness
     app.state.authority = authority
-    app.router.routes.append(WebSocketRoute("/v1/realtime", RealtimeEndpoint(calls, life, authority)))
-    app.router.routes.append(
-        WebSocketRoute("/v1/realtime/translations", TranslationEndpoint(calls, life, authority))
-    )
+    app.state.sockets = {
+        "/v1/realtime": RealtimeEndpoint(calls, life, authority),
+        "/v1/realtime/translations": TranslationEndpoint(calls, life, authority),
+    }
     add_wrong_addresses(app)
     app.add_middleware(Gate, entrance=shared.requests or own_entrance(of_requests(settings)), life=life)
     app.add_middleware(Cors, authority=authority)
+    # The outermost, so that nothing that is for REST stands before a handshake.
+    app.add_middleware(Sockets, endpoints=app.state.sockets, elsewhere=NoSocketHere())
     _add_routes(app, authority, readiness, life)
     add_minting_routes(app, authority, calls)
     add_call_routes(app, authority, calls)

@@ -21,8 +21,9 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from vivavoce.protocol.ids import base62
+
 FILE = "api_keys.json"
-ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
 
@@ -48,7 +49,7 @@ class KeyFile(msgspec.Struct, frozen=True):
 
 def new_token(prefix: str, length: int) -> str:
     """`prefix` and `length` base62 characters that nobody can guess."""
-    return prefix + "".join(secrets.choice(ALPHABET) for _ in range(length))
+    return prefix + base62(int.from_bytes(secrets.token_bytes(length)), length)
 
 
 def digest_of(key: str) -> str:

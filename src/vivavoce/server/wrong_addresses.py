@@ -6,7 +6,6 @@ from fastapi import FastAPI, Request
 from fastapi.exception_handlers import http_exception_handler
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
-from starlette.routing import WebSocketRoute
 
 from vivavoce.server.auth import Refusal
 from vivavoce.server.realtime import refuse
@@ -17,9 +16,8 @@ SHOWN = 200
 
 
 def add_wrong_addresses(app: FastAPI) -> None:
-    """Handlers for whatever no route serves. To be called behind the routes of WebSockets."""
+    """Handlers for whatever no route serves."""
     app.add_exception_handler(HTTPException, _answer)
-    app.router.routes.append(WebSocketRoute("/{path:path}", NoSocketHere()))
 
     @app.get("/v1/realtime", include_in_schema=False)
     async def not_upgraded() -> Response:
