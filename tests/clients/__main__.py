@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.clients import page, record
-from tests.clients.catalogue import BEHIND, CLIENTS, ENGINES, Client
+from tests.clients.catalogue import BEHIND, CLIENTS, ENGINES, LOCAL_CASES, Client
 from tests.clients.matrix import Outcome, Stand, elsewhere, run_case, standing
 
 
@@ -82,6 +82,8 @@ def run_engine(
 def wanted_cases(client: Client, given: argparse.Namespace, engine: str) -> list[str]:
     """What to run of a client."""
     cases = client.reduced(engine) if given.reduced else client.cases_over(engine)
+    if given.against:
+        cases = tuple(case for case in cases if case not in LOCAL_CASES)
     return [case for case in cases if not given.case or case in given.case]
 
 

@@ -19,6 +19,8 @@ ENGINES = ("scripted", "cascade", *BEHIND)
 """What is run unless something else is asked for, and kept on record."""
 REST_CASES = frozenset({"rest", "pipeline", "pipeline_streamed"})
 """What needs speech or text over REST, which a relay does not have."""
+LOCAL_CASES = frozenset({"mcp"})
+"""What has a server of tools on this machine, which somebody else's service could not reach."""
 RELAYED_IN_CI = {"websockets": ("beta_parallel",), "openai-python": ("interruption",)}
 """What CI runs through two hops: the dialect that the upstream is not spoken to in, and truncation by what was heard."""
 
@@ -87,7 +89,17 @@ class Client:
         return [interpreter, str(PROGRAMS / self.program), case]
 
 
-RAW = ("text", "audio", "tool", "parallel", "interruption", "transcription", "beta_audio", "beta_parallel")
+RAW = (
+    "text",
+    "audio",
+    "tool",
+    "parallel",
+    "interruption",
+    "transcription",
+    "mcp",
+    "beta_audio",
+    "beta_parallel",
+)
 NODE_RAW = ("text", "audio", "tool", "parallel", "interruption", "transcription", "beta_parallel")
 CLIENTS = (
     Client("websockets", "raw_websockets.py", "websockets", "own", RAW),
@@ -96,7 +108,7 @@ CLIENTS = (
         "openai_python.py",
         "openai",
         "own",
-        ("text", "audio", "tool", "parallel", "interruption", "handoff", "transcription", "rest"),
+        ("text", "audio", "tool", "parallel", "interruption", "handoff", "transcription", "mcp", "rest"),
     ),
     Client(
         "openai-agents",
@@ -139,7 +151,7 @@ CLIENTS = (
         "openai_agents_node.mjs",
         "@openai/agents",
         "node",
-        ("text", "audio", "tool", "parallel", "interruption", "approval", "handoff"),
+        ("text", "audio", "tool", "parallel", "interruption", "approval", "handoff", "mcp"),
     ),
     Client(
         "livekit-agents",

@@ -14,8 +14,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.clients.catalogue import BEHIND, PROGRAMS, Client
+from tests.clients.catalogue import BEHIND, LOCAL_CASES, PROGRAMS, Client
 from tests.docs.programs import GUARD, NODE_MODULES, Server, environment, guarded, serving
+from tests.mcp.conftest import office
 from vivavoce.audio.wav import write_wav
 from vivavoce.demo.lines import read_shipped
 
@@ -89,7 +90,7 @@ def standing(engine: str, folder: Path, *, tls: bool = False) -> Iterator[Stand]
 def _served(
     engine: str, chosen: list[str], folder: Path, *, tls: bool, upstream: Stand | None = None
 ) -> Iterator[Stand]:
-    settings = {"VIVAVOCE_SERVER__LOG_LEVEL": "debug"}
+    settings = {"VIVAVOCE_SERVER__LOG_LEVEL": "debug", "VIVAVOCE_MCP__ALLOW": "127.0.0.1"}
     command = [sys.executable, "-m", "vivavoce", "serve", *chosen]
     if upstream:
         settings["VIVAVOCE_UPSTREAM_URL"] = upstream.url
@@ -123,21 +124,11 @@ def run_case(client: Client, case: str, stand: Stand) -> Outcome:
     if client.home == "node":
         _copy_node(client, work)
     seen = [len(hop.log()) for hop in stand.hops()]
-    begun = time.monotonic()
-    try:
-        run = subprocess.run(
-            client.command(case, GUARD if stand.server else None),
-            cwd=work,
-            env=environment(**_variables(stand), **(guarded(work) if stand.server else {})),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=CASE_S,
-        )
-        passed, said = run.returncode == 0, run.stdout + run.stderr
-    except subprocess.TimeoutExpired as late:
-        passed, said = False, f"not done after {CASE_S:.0f} s: {_text(late.stdout)}{_text(late.stderr)}"
-    took = time.monotonic() - begun
+    variables = _variables(stand) | (guarded(work) if stand.server else {})
+    with _tools(case) as tools:
+        begun = time.monotonic()
+        passed, said = _run(client.command(case, GUARD if stand.server else None), work, variables | tools)
+        took = time.monotonic() - begun
     strayed = work / "strayed.txt"
     if strayed.exists():
         passed, said = False, f"wanted to go to {strayed.read_text('utf-8')}\n{said}"
@@ -148,6 +139,33 @@ def run_case(client: Client, case: str, stand: Stand) -> Outcome:
     if hints:
         passed, said = False, f"the server hints: {', '.join(hints)}\n{said}"
     return Outcome(client.name, case, stand.engine, passed, took, said.strip(), events_of(logs[0]), hints)
+
+
+def _run(command: list[str], work: Path, variables: dict[str, str]) -> tuple[bool, str]:
+    """Whether a program ended with 0 in time, and what it said."""
+    try:
+        run = subprocess.run(
+            command,
+            cwd=work,
+            env=environment(**variables),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=CASE_S,
+        )
+    except subprocess.TimeoutExpired as late:
+        return False, f"not done after {CASE_S:.0f} s: {_text(late.stdout)}{_text(late.stderr)}"
+    return run.returncode == 0, run.stdout + run.stderr
+
+
+@contextlib.contextmanager
+def _tools(case: str) -> Iterator[dict[str, str]]:
+    """The address of an MCP server on this machine, for the case that needs one."""
+    if case not in LOCAL_CASES:
+        yield {}
+        return
+    with office("http", program=PROGRAMS / "shop.py") as port:
+        yield {"MCP_URL": f"http://127.0.0.1:{port}/mcp"}
 
 
 def events_of(log: str) -> frozenset[str]:

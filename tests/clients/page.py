@@ -155,7 +155,7 @@ program reached what it set out for, was sent no `error`, and no server logged a
 CASES: Final = """\
 `audio` a spoken question, its turn found and answered by the server · `parallel` two tools at once, answered after 0 and 300 ms in either order ·
 `interruption` speaking over an answer, and the answer to that · `approval` a tool that waits for a yes · `handoff` another agent takes over ·
-`beta_...` the same in the beta dialect · `pipeline` openai-agents' VoicePipeline over REST, `_streamed` over a transcription session ·
+`mcp` a tool of an MCP server that the session names, after a yes · `beta_...` the same in the beta dialect · `pipeline` openai-agents' VoicePipeline over REST, `_streamed` over a transcription session ·
 `transcription_committed` with turns found by the client · `native_tool` the openai package's class for browsers. The programs: `tests/clients/programs/`.
 """
 UNVERIFIED: Final = """\

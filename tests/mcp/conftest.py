@@ -19,14 +19,14 @@ STARTING_S = 60
 
 
 @contextlib.contextmanager
-def office(kind: str, port: int = 0) -> Iterator[int]:
-    """An office that serves `http` or `sse`; gives its port."""
+def office(kind: str, port: int = 0, program: Path = OFFICE) -> Iterator[int]:
+    """An office that serves `http` or `sse`, or another program of the same usage; gives its port."""
     if not port:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
     leash = Leash()
-    command = leash.hold([sys.executable, OFFICE, kind, port])
+    command = leash.hold([sys.executable, program, kind, port])
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, **leash.options)
     try:
         give_up = time.monotonic() + STARTING_S

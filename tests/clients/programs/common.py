@@ -71,6 +71,16 @@ def key() -> str:
     return os.environ["OPENAI_API_KEY"]
 
 
+def shop() -> dict[str, Any]:
+    """The tools of an MCP server; each call waits for a yes."""
+    return {
+        "type": "mcp",
+        "server_label": "shop",
+        "server_url": os.environ["MCP_URL"],
+        "require_approval": "always",
+    }
+
+
 def question(silence_s: float = 1.2) -> bytes:
     """The spoken question and a silence that ends the turn, PCM16 at 24 kHz."""
     with wave.open(os.environ["QUESTION_WAV"]) as file:

@@ -1,4 +1,5 @@
 // @openai/agents: realtime agents with tools, approvals and handoffs.
+import { hostedMcpTool } from "@openai/agents";
 import { RealtimeAgent, RealtimeSession, tool as makeTool } from "@openai/agents/realtime";
 import { z } from "zod";
 import {
@@ -125,6 +126,27 @@ async function approval() {
   await answer;
 }
 
+async function mcp() {
+  const shop = hostedMcpTool({
+    serverLabel: "shop",
+    serverUrl: process.env.MCP_URL,
+    requireApproval: "always",
+  });
+  const agent = new RealtimeAgent({ name: "Support", instructions: "You help with orders.", tools: [shop] });
+  const session = await connected(agent);
+  const listed = once(session, "mcp_tools_changed");
+  const asked = once(session, "tool_approval_requested");
+  const called = once(session, "mcp_tool_call_completed");
+  const answer = answered(session, "shipped");
+  await listed;
+  session.sendMessage(ORDER);
+  const [, , request] = await asked;
+  await session.approve(request.approvalItem);
+  const [, , call] = await called;
+  check(call.output.includes("shipped"), `the tool's output, not ${call.output}`);
+  await answer;
+}
+
 async function handoff() {
   const billing = new RealtimeAgent({
     name: "billing",
@@ -145,4 +167,4 @@ async function handoff() {
   await answer;
 }
 
-await main({ text, audio, tool, parallel, interruption, approval, handoff });
+await main({ text, audio, tool, parallel, interruption, approval, mcp, handoff });

@@ -23,6 +23,7 @@ from common import (
     chunks,
     main,
     question,
+    shop,
 )
 from openai import AsyncOpenAI
 
@@ -113,6 +114,24 @@ async def tool() -> None:
         check("shipped" in spoken.transcript, f"the tool's answer, not {spoken.transcript}")
 
 
+async def mcp() -> None:
+    """Tools that the server fetches itself: listed, asked for, allowed, called and spoken of."""
+    async with talk({"type": "realtime", "tools": [shop()]}) as line:
+        await line.until("mcp_list_tools.completed")
+        await line.ask(ORDER)
+        asked = (await line.until("response.done")).response.output[-1]
+        check(asked.type == "mcp_approval_request", f"a question, not {asked}")
+        check(json.loads(asked.arguments) == {"order_id": "A1001"}, f"the id, not {asked.arguments}")
+        yes = {"type": "mcp_approval_response", "approval_request_id": asked.id, "approve": True}
+        await line.connection.conversation.item.create(item=yes)
+        done = await line.until("response.mcp_call.completed")
+        spoken = await line.until("response.output_audio_transcript.done")
+        check("shipped" in spoken.transcript, f"the tool's answer, not {spoken.transcript}")
+        calls = [event.item for event in line.seen if event.type == "response.output_item.done"]
+        check(any(item.id == done.item_id and item.type == "mcp_call" for item in calls), "the call, done")
+        await line.until("response.done")
+
+
 async def parallel() -> None:
     """Two calls at once, answered after 0 and 300 ms in either order, an answer asked for after each."""
     for slow in ("check_calendar", "get_crm_account"):
@@ -197,5 +216,5 @@ async def rest() -> None:
 
 
 if __name__ == "__main__":
-    cases = (text, audio, tool, parallel, interruption, handoff, transcription, rest)
+    cases = (text, audio, tool, parallel, interruption, handoff, transcription, mcp, rest)
     main({case.__name__: case for case in cases})

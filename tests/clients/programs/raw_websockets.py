@@ -26,6 +26,7 @@ from common import (
     key,
     main,
     question,
+    shop,
     ws_url,
 )
 
@@ -143,6 +144,23 @@ async def tool() -> None:
         check("shipped" in spoken["transcript"], f"the tool's answer, not {spoken['transcript']}")
 
 
+async def mcp() -> None:
+    """Tools that the server fetches itself: listed, asked for, allowed, called and spoken of."""
+    async with dialled() as line:
+        await line.send("session.update", session={"type": "realtime", "tools": [shop()]})
+        await line.until("mcp_list_tools.completed")
+        await line.ask(ORDER)
+        asked = (await line.until("response.done"))["response"]["output"][-1]
+        check(asked["type"] == "mcp_approval_request", f"a question, not {asked}")
+        check(json.loads(asked["arguments"]) == {"order_id": "A1001"}, f"the id, not {asked['arguments']}")
+        yes = {"type": "mcp_approval_response", "approval_request_id": asked["id"], "approve": True}
+        await line.send("conversation.item.create", item=yes)
+        await line.until("response.mcp_call.completed")
+        spoken = await line.until("response.output_audio_transcript.done")
+        check("shipped" in spoken["transcript"], f"the tool's answer, not {spoken['transcript']}")
+        await line.until("response.done")
+
+
 async def _parallel(delays: dict[str, float], headers: dict[str, str], session: Event) -> None:
     async with dialled(**headers) as line:
         await line.send("session.update", session=session)
@@ -250,5 +268,5 @@ async def beta_parallel() -> None:
 
 
 if __name__ == "__main__":
-    cases = (text, audio, tool, parallel, interruption, transcription, beta_audio, beta_parallel)
+    cases = (text, audio, tool, parallel, interruption, transcription, mcp, beta_audio, beta_parallel)
     main({case.__name__: case for case in cases})

@@ -75,6 +75,11 @@ class Asked:
             self._waiting[ANSWERS[ask.kind]].remove(up_id)
         return ask
 
+    def ours(self, answer: str) -> bool:
+        """Whether something is to be answered like this that no client has asked."""
+        waiting = (self._by_id.get(up_id) for up_id in self._waiting[answer])
+        return any(ask is not None and ask.source is None for ask in waiting)
+
     def outstanding(self, *, responses: bool) -> bool:
         """Whether an answer is due. Those about `responses` wait for one another, as long as one is going on."""
         return any(

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from vivavoce.engines.relay.asked import Change
 from vivavoce.engines.relay.carrying import as_created
 from vivavoce.protocol import client_events as ce
 from vivavoce.protocol import errors
+from vivavoce.protocol import server_events as se
 from vivavoce.protocol.client_events import ClientEvent
 from vivavoce.protocol.encode import to_plain
 from vivavoce.protocol.errors import ClientError
 from vivavoce.protocol.items import McpApprovalResponseItem
 from vivavoce.protocol.session_objects import SessionObject, Tool
 from vivavoce.protocol.sessions import merge_extension
+from vivavoce.session.conversation import snapshot
 
 if TYPE_CHECKING:
     from vivavoce.engines.relay.mirror import Mirror
@@ -70,6 +74,8 @@ def _forward(mirror: Mirror, event: ClientEvent, source: str, now_ms: int) -> No
 
 
 def _create_response(mirror: Mirror, event: ce.ResponseCreate, source: str, now_ms: int) -> None:
+    if not event.response and mirror.rounds.going_on():
+        return
     mirror.answering.reserve(now_ms)
     mirror.front.rounds = 0
     tools = _read_tools(mirror, event.response or {}, "response")
@@ -82,11 +88,32 @@ def _create_response(mirror: Mirror, event: ce.ResponseCreate, source: str, now_
 
 
 def _create_item(mirror: Mirror, event: ce.ConversationItemCreate, source: str, now_ms: int) -> None:
+    mirror.rounds.said()
     if isinstance(event.item, McpApprovalResponseItem) and mirror.front.asked_for(event.item):
         mirror.front.decide(event.item)
         mirror.rounds.follow_decisions(now_ms)
-    else:
+        return
+    if event.previous_item_id is not None and mirror.front.made(event.previous_item_id) is not None:
+        event = msgspec.structs.replace(
+            event, previous_item_id=mirror.front.known_above(event.previous_item_id)
+        )
+    _forward(mirror, event, source, now_ms)
+
+
+def _retrieve_item(mirror: Mirror, event: ce.ConversationItemRetrieve, source: str, now_ms: int) -> None:
+    item = mirror.front.made(event.item_id)
+    if item is None:
         _forward(mirror, event, source, now_ms)
+    else:
+        mirror.outbox.send(se.ConversationItemRetrieved, to=source, item=snapshot(item))
+
+
+def _delete_item(mirror: Mirror, event: ce.ConversationItemDelete, source: str, now_ms: int) -> None:
+    if mirror.front.made(event.item_id) is None:
+        _forward(mirror, event, source, now_ms)
+    else:
+        mirror.known.deleted(event.item_id)
+        mirror.outbox.send(se.ConversationItemDeleted, item_id=event.item_id)
 
 
 def _clear_output(mirror: Mirror, event: ce.OutputAudioBufferClear, source: str, now_ms: int) -> None:
@@ -103,9 +130,9 @@ HANDLERS: dict[type, Handler] = {
     ce.InputAudioBufferClear: _forward,
     ce.OutputAudioBufferClear: _clear_output,
     ce.ConversationItemCreate: _create_item,
-    ce.ConversationItemRetrieve: _forward,
+    ce.ConversationItemRetrieve: _retrieve_item,
     ce.ConversationItemTruncate: _forward,
-    ce.ConversationItemDelete: _forward,
+    ce.ConversationItemDelete: _delete_item,
     ce.ResponseCreate: _create_response,
     ce.ResponseCancel: _forward,
 }

@@ -55,8 +55,10 @@ class Output:
 class Following:
     """One response between `response.created` and `response.done`."""
 
-    def __init__(self, made: ResponseObject, reserved: int = 0) -> None:
+    def __init__(self, made: ResponseObject, reserved: int = 0, *, ours: bool = False) -> None:
         self.object = made
+        self.ours = ours
+        """It goes on after a tool that was called in front of the upstream; no client asked for it."""
         self.reserved = reserved
         """Tokens set aside for it."""
         self.held: ResponseObject | None = None

@@ -15,7 +15,14 @@ import msgspec
 from vivavoce.engines.relay.following import Following, Output
 from vivavoce.engines.relay.known import Known
 from vivavoce.protocol import server_events as se
-from vivavoce.protocol.items import FunctionCallItem, Item, McpApprovalResponseItem
+from vivavoce.protocol.items import (
+    FunctionCallItem,
+    Item,
+    McpApprovalRequestItem,
+    McpApprovalResponseItem,
+    McpCallItem,
+    McpListToolsItem,
+)
 from vivavoce.protocol.response_overrides import ResponseConfig, override_response
 from vivavoce.protocol.responses import ResponseObject, Usage
 from vivavoce.protocol.session_objects import (
@@ -27,12 +34,15 @@ from vivavoce.protocol.session_objects import (
     Tool,
 )
 from vivavoce.protocol.tool_reading import read_tools
-from vivavoce.session.conversation import snapshot
+from vivavoce.session.conversation import ROOT, snapshot
 from vivavoce.session.mcp import McpTools, RemoteTool, remote_tool
 from vivavoce.session.mcp_calls import MOST_ROUNDS, McpCalls
 from vivavoce.session.outbox import Outbox
 from vivavoce.session.response import Response
 from vivavoce.session.tool_calls import ListingFailed, ToolAnswered, ToolFailed, ToolsListed
+
+MADE_HERE = (McpListToolsItem, McpCallItem, McpApprovalRequestItem, McpApprovalResponseItem)
+"""Items that the upstream has none of: it is never told of a server."""
 
 
 class Seat:
@@ -152,6 +162,18 @@ class FrontTools:
             self.tools.listed(signal)
         else:
             self.tools.failed(signal)
+
+    def made(self, item_id: str) -> Item | None:
+        """An item that clients know and the upstream does not."""
+        item = self._known.conversation.get(item_id)
+        return item if isinstance(item, MADE_HERE) else None
+
+    def known_above(self, item_id: str) -> str:
+        """For the upstream, the place behind an item: of itself, or of the nearest one before it that was not made here."""
+        place: str | None = item_id
+        while place is not None and self.made(place) is not None:
+            place = self._known.conversation.predecessor(place)
+        return place or ROOT
 
     # --- what the upstream calls ----------------------------------------------------------------------------------------
 

@@ -239,7 +239,7 @@ class Mirror:
             if detail.code != "session_expired":  # How long a session lasts is said here.
                 self.outbox.send(se.ErrorEvent, error=msgspec.structs.replace(detail, event_id=None))
             return
-        if ask.kind == "response.create":
+        if ask.kind == "response.create" and ask.source is not None:
             self.answering.refused(now_ms)
         if ask.kind == "session.update":
             self.input.hear_in(self.up.link, self.config.audio.input.format.type)

@@ -242,7 +242,9 @@ def _response_created(mirror: Mirror, plain: dict[str, Any], frame: bytes, now_m
         return "a response is created twice"
     event = se.ResponseCreated(event_id=str(plain.get("event_id", "")), response=response)
     ask = mirror.up.asked.answered("response.created")
-    mirror.answering.begin(Following(response), now_ms, asked=ask is not None)
+    # That the upstream goes on after a tool is our wish: no client's limits were asked for it yet.
+    following = Following(response, ours=ask is not None and ask.source is None)
+    mirror.answering.begin(following, now_ms, asked=ask is not None and not following.ours)
     _in_one_conversation(mirror, event, frame)
     return None
 

@@ -20,6 +20,8 @@ class ToolRounds:
         self._up = up
         self._known = known
         self._front = front
+        self._said_since = False
+        """A client has added something to the conversation since the upstream was asked to go on."""
 
     def listed(self, signal: ToolsListed | ListingFailed, config: AnySession, now_ms: int) -> None:
         """A list has come, or cannot: the upstream is offered what there is."""
@@ -55,4 +57,19 @@ class ToolRounds:
             item = {"id": item_id, "type": "function_call_output", "call_id": call_id, "output": output}
             self._up.ask("conversation.item.create", now_ms, item=item)
         if results.outputs and results.goes_on and completed and self._front.may_go_on():
+            self._said_since = False
             self._up.ask("response.create", now_ms)
+
+    def said(self) -> None:
+        """A client adds to the conversation: what it asks for now is more than what the upstream was asked for."""
+        self._said_since = True
+
+    def going_on(self) -> bool:
+        """Whether the upstream answers, or is about to, with what the tools have returned and nothing newer.
+
+        Some clients ask for this themselves when they see a call completed; their request and ours are one.
+        """
+        asked = self._up.asked.ours("response.created") or any(
+            response.ours for response in self._known.running.values()
+        )
+        return asked and not self._said_since
