@@ -153,7 +153,8 @@ def latency(lengths: Lengths, conditions: Conditions) -> tuple[Section, dict[str
 
 def most(vad: str, chunk_ms: int, lengths: Lengths, conditions: Conditions) -> Section:
     """Whether a core carries as many speaking sessions as it must, and about how many it carries."""
-    bar, step = MOST[vad, chunk_ms], 25 if chunk_ms == 20 else 50
+    bar = MOST[vad, chunk_ms]
+    step = max(25, bar // 10)
     section = Section(f"Sessions of one core: {vad}, chunks of {chunk_ms} ms")
     name = f"sessions of a core with p99 <= {P99_MS:.0f} ms, {vad}, {chunk_ms} ms chunks"
     try:
