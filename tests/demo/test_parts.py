@@ -14,15 +14,17 @@ import pytest
 
 from vivavoce.audio.clip import Clip
 from vivavoce.demo.batch import judge
+from vivavoce.demo.clock import CallClock
 from vivavoce.demo.command import add_arguments, seeds_of
 from vivavoce.demo.dialling import make_call
 from vivavoce.demo.lines import SHIPPED, read_shipped, texts_of
 from vivavoce.demo.microphone import Microphone
-from vivavoce.demo.record import Answering, Recording, ToolRun, Turn
+from vivavoce.demo.record import Answering, Recording, ResponseRun, ToolRun, Turn
 from vivavoce.demo.server import Address, ServerFailed, own_server
 from vivavoce.demo.sound import bytes_of
 from vivavoce.demo.speaker import Speaker
 from vivavoce.demo.story import shipped_story, story_of
+from vivavoce.demo.summary import too_slow
 from vivavoce.demo.wants import says
 from vivavoce.demo.wire import WireLog
 
@@ -262,3 +264,37 @@ async def test_the_server_does_not_outlive_a_killed_demo() -> None:
         writer.close()
         assert asyncio.get_running_loop().time() < deadline, "the server still listens"
         await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("late_ms", "stt", "recognised_ms", "said"),
+    [
+        (0, "pocketsphinx", 3100, None),
+        (1000, "elsewhere", 60_000, None),
+        (1001, "pocketsphinx", 600, "the caller's sound was up to 1.0 s late. Try"),
+        (0, "pocketsphinx", 3600, "recognising a turn took up to 3.1 s. Try"),
+        (9000, "pocketsphinx", 27_000, "up to 9.0 s late and recognising a turn took up to 26.5 s. Try"),
+    ],
+)
+def test_a_machine_that_is_too_slow_is_named(
+    late_ms: int, stt: str, recognised_ms: int, said: str | None
+) -> None:
+    responses = [
+        ResponseRun("resp_1", 0, stages={"vad_stop": 500, "stt_final": recognised_ms}),
+        ResponseRun("resp_2", 0, stages={"vad_stop": 500}),
+    ]
+    recording = Recording(
+        1, "0", None, Answering(stt=stt), 9000, None, [], [], [], [], [], responses, [], late_ms
+    )
+    told = too_slow(recording)
+    assert (told is None) if said is None else (told is not None and said in told)
+
+
+async def test_a_call_that_stands_still_goes_on_later() -> None:
+    clock = CallClock(speed=1000)
+    waiting = asyncio.create_task(clock.until(clock.now_ms() + 50))
+    await asyncio.sleep(0)
+    clock.stand_still(500)
+    at_ms = clock.now_ms()
+    await waiting
+    assert clock.now_ms() >= at_ms + 500

@@ -38,6 +38,7 @@ def recording_of(caller: Caller) -> Recording:
         latencies=latencies,
         responses=list(caller.ear.responses.values()),
         errors=caller.ear.errors,
+        late_ms=caller.late_ms,
     )
     recording.checks = check(caller.story, recording)
     return recording

@@ -39,6 +39,8 @@ SILENCE_MS = 2200
 """How long the caller listens for words that must not come."""
 LAST_LISTEN_MS = 600
 LONGEST_ANSWER_MS = 30_000
+STALLED_MS = 200
+"""Behind the clock by so much media time, a caller who lives faster than it lets it stand still."""
 CONFIGURED_S = 10.0
 
 Notify = Callable[[], None]
@@ -62,6 +64,8 @@ class Caller:
         self.desk = ToolDesk(Office(story.cast, clock), clock, self.send, self._tool_answered)
         self.ear = Ear(clock, self.desk, self.send)
         self.said: list[SaidLine] = []
+        self.late_ms = 0
+        """How late, in time of the world, a chunk of the microphone was at worst."""
         self._lines = lines
         self._connection = connection
         self._on_tick = on_tick
@@ -114,10 +118,18 @@ class Caller:
         self._began.set()
         while True:
             await self.clock.until(self.microphone.position_ms + CHUNK_MS)
+            self._look_at_the_clock()
             chunk = base64.b64encode(self.microphone.next_chunk()).decode("ascii")
             self.ear.speaker.advance(self.microphone.position_ms)
             await self.send({"type": "input_audio_buffer.append", "audio": chunk})
             self._on_tick()
+
+    def _look_at_the_clock(self) -> None:
+        """A machine that is too slow shows here first. At its own speed the call goes on as with a sound card that catches up."""
+        late_ms = self.clock.now_ms() - self.microphone.position_ms - CHUNK_MS
+        self.late_ms = max(self.late_ms, int(late_ms / self.clock.speed))
+        if self.clock.speed > 1 and late_ms > STALLED_MS:
+            self.clock.stand_still(late_ms)
 
     def _tool_answered(self, run: ToolRun) -> None:
         self._on_tick()

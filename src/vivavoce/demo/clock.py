@@ -25,10 +25,18 @@ class CallClock:
         """The media time in which so much time of the world passes: for waiting on somebody who does not live faster."""
         return int(real_ms * self.speed)
 
+    def stand_still(self, for_ms: int) -> None:
+        """So much media time did not pass, since nobody got to do what belonged to it."""
+        self._began += for_ms / 1000 / self.speed
+
     async def until(self, at_ms: int) -> None:
         """Wait for a moment; yields to others once when it has passed already."""
-        due = self._began + at_ms / 1000 / self.speed
-        await asyncio.sleep(max(0.0, due - self._loop.time()))
+        await asyncio.sleep(self._left_s(at_ms))
+        if self._left_s(at_ms) > 0:
+            await self.until(at_ms)  # It stood still meanwhile.
+
+    def _left_s(self, at_ms: int) -> float:
+        return max(0.0, self._began + at_ms / 1000 / self.speed - self._loop.time())
 
     async def sleep(self, for_ms: int) -> None:
         """Wait for so much media time."""

@@ -122,6 +122,8 @@ class Recording(msgspec.Struct):
     latencies: list[Latency]
     responses: list[ResponseRun]
     errors: list[str]
+    late_ms: int = 0
+    """How late the caller's sound was at worst, because the machine had no time for it."""
 
 
 class LoggedEvent(msgspec.Struct):

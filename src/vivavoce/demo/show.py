@@ -21,7 +21,7 @@ from vivavoce.demo.lines import SpokenLine, speak_lines
 from vivavoce.demo.record import Recording
 from vivavoce.demo.server import Address, ServerFailed, own_server, until_ready
 from vivavoce.demo.story import Story, shipped_story, story_of
-from vivavoce.demo.summary import failures, last_lines, latency_table, next_command
+from vivavoce.demo.summary import failures, last_lines, latency_table, next_command, too_slow
 from vivavoce.demo.terminal import Ink, LiveTranscript, Progress
 from vivavoce.protocol.errors import EngineError
 
@@ -114,6 +114,9 @@ def _tell_the_end(wishes: Wishes, recording: Recording, stream: TextIO) -> None:
         print(ink.paint("dim", row) if number < 2 else row, file=stream)
     for line in failures(recording):
         print(ink.paint("bad", line), file=stream)
+    slow = too_slow(recording)
+    if slow:
+        print(ink.paint("bad", slow), file=stream)
     print(file=stream)
     for line in last_lines(recording, wishes.out, next_command(wishes.seed)):
         print(line, file=stream)

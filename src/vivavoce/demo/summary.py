@@ -16,6 +16,12 @@ STAGES = {
 """Stages of the server's clock that are shown, in order, with their headings."""
 
 
+EMBEDDED = ("pocketsphinx",)
+"""What recognises on this machine, in the server's words."""
+LATE_MS = 1000
+SLOW_RECOGNITION_MS = 3000
+
+
 def latency_table(recording: Recording) -> list[str]:
     """A row per line of the caller: the server's stages, and what the caller measured."""
     stages = {run.response_id: run.stages for run in recording.responses}
@@ -50,6 +56,28 @@ def last_lines(recording: Recording, folder: Path, command: str) -> list[str]:
         f"page  {folder / 'call.html'}   (sound: {folder / 'call.wav'}, record: {folder / 'transcript.json'})",
         f"next  {command}",
     ]
+
+
+def too_slow(recording: Recording) -> str | None:
+    """One sentence where the machine could not keep up with a call, so that what is missing does not look like a fault of ours."""
+    clocks = [run.stages for run in recording.responses]
+    heard_ms = [
+        clock["stt_final"] - clock["vad_stop"]
+        for clock in clocks
+        if {"stt_final", "vad_stop"} <= clock.keys()
+    ]
+    slowest_ms = max(heard_ms, default=0) if recording.answering.stt in EMBEDDED else 0
+    said = []
+    if recording.late_ms > LATE_MS:
+        said.append(f"the caller's sound was up to {recording.late_ms / 1000:.1f} s late")
+    if slowest_ms > SLOW_RECOGNITION_MS:
+        said.append(f"recognising a turn took up to {slowest_ms / 1000:.1f} s")
+    if not said:
+        return None
+    return (
+        f"This machine was too slow for a call in real time: {' and '.join(said)}. "
+        "Try again when less runs on it, or with --engine scripted."
+    )
 
 
 def failures(recording: Recording) -> list[str]:
