@@ -14,13 +14,13 @@ from vivavoce.call.driver import Call
 from vivavoce.call.ports import ModelStop, ModelText, ModelUsage, Stages
 from vivavoce.call.registry import Calls
 from vivavoce.call.settings import load_settings
-from vivavoce.call.spending import LATE_MS, Spending, TurnReport, cost_of
+from vivavoce.call.spending import LATE_MS, MOST_WAITING, Spending, TurnReport, added_up, cost_of
 from vivavoce.call.stage_settings import Price, PriceSettings
 from vivavoce.engines.cascade.engine import CascadeEngine
 from vivavoce.protocol.responses import ResponseObject
 from vivavoce.protocol.server_events import ResponseDone
 from vivavoce.session.effects import Generate, Request, Send
-from vivavoce.session.signals import StageUsed
+from vivavoce.session.signals import StageUsed, TextDelta
 from vivavoce.testing.attachments import Listening
 
 PRICES = PriceSettings(
@@ -111,6 +111,38 @@ def test_stages_of_a_response_that_was_cut_off_may_be_late() -> None:
     assert [report.response_id for report in seen.reports] == ["resp_1", "resp_2"]
 
 
+def test_what_was_used_for_a_caller_who_hung_up_is_counted() -> None:
+    seen = Seen()
+    spending = Spending("rtc_1", PRICES, seen)
+    spending(used("item_1", "stt", "e", sound_ms=2000), 0)
+    spending(Generate("gen_1", "resp_1", NOTHING), 0)
+    spending(used("gen_1", "llm", "m", input_tokens=1000, outcome="cancelled"), 0)
+    spending.over(0)
+    (report,) = seen.reports
+    assert (report.response_id, report.status, len(report.stages)) == ("resp_1", "hung_up", 2)
+    assert report.cost == pytest.approx(0.021)
+    spending.over(0)
+    assert len(seen.reports) == 1
+
+
+def test_what_no_response_has_asked_for_is_added_up(caplog: pytest.LogCaptureFixture) -> None:
+    """A session that only writes down has no response to tell it with, and may last an hour."""
+    caplog.set_level(logging.INFO, "vivavoce.turns")
+    seen = Seen()
+    spending = Spending("rtc_1", PRICES, seen)
+    for _ in range(10 * MOST_WAITING):
+        spending(used("item", "stt", "e", sound_ms=600), 0)
+        assert len(spending._used[""]) <= MOST_WAITING
+    spending(used("item", "stt", "e", sound_ms=600, outcome="failed"), 0)
+    spending.over(0)
+    (report,) = seen.reports
+    done, failed = added_up([one.used for one in report.stages])
+    assert (done.sound_ms, done.took_ms, done.outcome) == (300_000, 45_000, "done")
+    assert (failed.sound_ms, failed.outcome) == (600, "failed")
+    assert report.cost == pytest.approx(501 * 0.006)
+    assert caplog.messages[0].startswith("call rtc_1: no response hung_up; stt e ")
+
+
 def test_cached_tokens_without_a_price_of_their_own_cost_as_much() -> None:
     one = used("g", "llm", "m", input_tokens=1_000_000, cached_tokens=500_000)
     assert cost_of(one, Price(input=2.0)) == pytest.approx(2.0)
@@ -147,3 +179,37 @@ async def test_a_call_of_the_cascade_is_counted() -> None:
         ("tts", 0, 0, 11, 20),
     ]
     assert report.status == "completed"
+
+
+async def test_an_answer_that_nobody_waited_for_is_counted() -> None:
+    """The caller hangs up while the model writes: its work ends with the call, and is told of after that."""
+    begun = asyncio.Event()
+    model = FakeModel([ModelUsage(900, 40), ModelText("Once upon a time"), asyncio.Event()])
+    stages = Stages(FakeVadModel(1.0), FakeTranscriber(FakeListener()), model, FakeVoice())
+    calls, seen = Calls(load_settings({}, environ={}), CascadeEngine(stages)), Seen()
+
+    def observe(what: object, now_ms: int) -> None:
+        seen(what, now_ms)
+        if isinstance(what, TextDelta):
+            begun.set()
+
+    call: Call = calls.open("m", int(asyncio.get_running_loop().time() * 1000), observe)
+    call.join(Listening("client"))
+    text = [{"type": "input_text", "text": "tell me a story"}]
+    for event in (
+        {"type": "conversation.item.create", "item": {"type": "message", "role": "user", "content": text}},
+        {"type": "response.create"},
+    ):
+        call.receive("client", msgspec.json.encode(event))
+    await asyncio.wait_for(begun.wait(), 5)
+    call.leave("client")
+    await asyncio.wait_for(call.closed, 5)
+    await calls.close(call)
+    (report,) = seen.reports
+    (llm,) = (one.used for one in report.stages)
+    assert (report.status, llm.outcome, llm.input_tokens, llm.output_tokens) == (
+        "hung_up",
+        "cancelled",
+        900,
+        40,
+    )

@@ -21,7 +21,7 @@ from vivavoce.call.rates import Rates
 from vivavoce.call.settings import Settings
 from vivavoce.call.spending import Spending
 from vivavoce.call.tool_servers import Fronted, NoServers, ToolServers
-from vivavoce.call.wire_log import wire_log
+from vivavoce.call.wire_log import WireLog, wire_log
 from vivavoce.protocol.ids import IdSource, base62
 from vivavoce.protocol.session_objects import (
     AudioConfig,
@@ -167,23 +167,13 @@ class Calls:
             engine.capabilities,
             setup,
         )
-        observers = [] if observe is None else [observe]
         wire = wire_log(call_id) if watched else None
-        if wire is not None:
-            observers.append(wire)
-        if watched:
-            hints = Hints(call_id)
-            observers.append(hints)
-            self._hints[call_id] = owner, hints
-            spending = Spending(call_id, self.settings.prices, together(observers))
-            observers.append(spending)
-            self._spending[call_id] = spending
         call = Call(
             call_id,
             machine,
             lambda emit: Fronted(engine.open(call_id, emit), self.tools.open(emit)),
             lambda: ids.new("event"),
-            together(observers),
+            self._watch(call_id, owner, observe, wire) if watched else observe,
             owner,
         )
         if wire is not None:
@@ -191,27 +181,44 @@ class Calls:
         self._live[call.id] = call
         return call
 
+    def _watch(
+        self, call_id: str, owner: Owner, observe: Observer | None, wire: WireLog | None
+    ) -> Observer | None:
+        """Everything that listens to a call; what it spends is told to all the others."""
+        hints = Hints(call_id)
+        others = [one for one in (observe, wire, hints) if one is not None]
+        spending = Spending(call_id, self.settings.prices, together(others))
+        self._hints[call_id] = owner, hints
+        self._spending[call_id] = spending
+        return together([*others, spending])
+
     def set_up(self, opening: SessionObject, setup: dict[str, Any]) -> AnySession:
         """An opening session with somebody's configuration merged in; its type makes the kind. Raises ClientError."""
         setup = with_addresses(setup, set_up_here(self.settings.mcp.servers))
         made = set_up(opening, setup, self.settings.session.silence_duration_ms)
         if isinstance(made, SessionObject) and made.prompt is not None:
-            Configuration(made, self._prompts.find, setup)  # A prompt that is not there is refused now.
+            # A prompt that is not there is refused now.
+            silence_ms = self.settings.session.silence_duration_ms
+            Configuration(made, self._prompts.find, setup, silence_duration_ms=silence_ms)
         return made
 
     async def close(self, call: Call) -> None:
         """The call is over: forget it and free what it held."""
         self._live.pop(call.id, None)
+        now_ms = int(asyncio.get_running_loop().time() * 1000)
         if call.id in self._hints:
-            self._hints[call.id][1].over(int(asyncio.get_running_loop().time() * 1000))
-        spending = self._spending.pop(call.id, None)
-        if spending is not None:
-            spending.over(int(asyncio.get_running_loop().time() * 1000))
+            self._hints[call.id][1].over(now_ms)
         for old in [known for known in self._hints if known not in self._live][:-HINTS_KEPT]:
             del self._hints[old]
         self.admission.leave(call.id)
         call.hang_up(1000, "")
-        await call.finish()
+        spending = self._spending.pop(call.id, None)
+        try:
+            await call.finish()
+        finally:
+            # Stages that were called off have said by now what they had used.
+            if spending is not None:
+                spending.over(now_ms)
 
     async def close_all(self, reason: str) -> None:
         """Hang up every call (the server stops)."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 
+import msgspec
 from msgspec import UNSET
 
 from vivavoce.call.driver import Observer
@@ -22,7 +23,10 @@ log = logging.getLogger("vivavoce.turns")
 
 LATE_MS = 100
 """So long after a response that was cut off its stages may still say what they had used."""
+MOST_WAITING = 50
+"""Pieces of work that wait for a response; a session that only writes down never has one, and then they are added up."""
 _MILLION = 1_000_000
+_COUNTED = ("took_ms", "input_tokens", "cached_tokens", "output_tokens", "sound_ms", "characters")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,9 @@ class StageCost:
 class TurnReport:
     """One response and the turn it answered, with answers that were prepared for it and thrown away.
 
-    clock_ms: when each stage was reached, as in `response.done`. cost: of all stages that have a price; None where none has.
+    status: the response's; "hung_up" where the call ended before it. response_id: empty where there was none to end, as in a session that
+    only writes down. clock_ms: when each stage was reached, as in `response.done`. cost: of all stages that have a price; None where none
+    has.
     """
 
     call_id: str
@@ -55,7 +61,7 @@ class TurnReport:
             parts.append(f"first sound {self.clock_ms['first_audio']} ms after the turn")
         if self.cost is not None:
             parts.append(f"cost {self.cost:.6f} {self.currency}")
-        return "; ".join([f"{self.response_id} {self.status}", *parts])
+        return "; ".join([f"{self.response_id or 'no response'} {self.status}", *parts])
 
 
 @dataclass(slots=True)
@@ -81,8 +87,7 @@ class Spending:
             self._report(self._ended.pop(0).response, now_ms)
         match what:
             case StageUsed():
-                # What no response has asked for was heard or prepared for the one that comes next.
-                self._used.setdefault(self._responses.get(what.of, ""), []).append(what)
+                self._note(what)
             case Generate(generation, response_id):
                 self._responses[generation] = response_id
             case Send(ResponseDone() as done):
@@ -96,19 +101,33 @@ class Spending:
         for ended in self._ended:
             self._report(ended.response, now_ms)
         self._ended.clear()
+        # Most callers hang up while something is being said, or is about to be.
+        for response_id in sorted(self._used, reverse=True):
+            self._tell(response_id, "hung_up", {}, now_ms)
+
+    def _note(self, used: StageUsed) -> None:
+        """What no response has asked for was heard or prepared for the one that comes next."""
+        whose = self._responses.get(used.of, "")
+        noted = self._used.setdefault(whose, [])
+        noted.append(used)
+        if len(noted) > MOST_WAITING:
+            self._used[whose] = added_up(noted)
 
     def _report(self, response: ResponseObject, now_ms: int) -> None:
-        used = [*self._used.pop("", []), *self._used.pop(response.id, [])]
-        self._responses = {one: whose for one, whose in self._responses.items() if whose != response.id}
+        clock = response.vivavoce["clock"] if response.vivavoce is not UNSET else {}
+        self._tell(response.id, response.status, clock, now_ms)
+
+    def _tell(self, response_id: str, status: str, clock: dict[str, int], now_ms: int) -> None:
+        used = [*self._used.pop("", []), *self._used.pop(response_id, [])]
+        self._responses = {one: whose for one, whose in self._responses.items() if whose != response_id}
         if not used:
             return
         stages = tuple(StageCost(one, self._cost(one)) for one in used)
         costs = [one.cost for one in stages if one.cost is not None]
-        clock = response.vivavoce["clock"] if response.vivavoce is not UNSET else {}
         report = TurnReport(
             self.call_id,
-            response.id,
-            response.status,
+            response_id,
+            status,
             clock,
             stages,
             sum(costs) if costs else None,
@@ -136,6 +155,20 @@ def cost_of(used: StageUsed, price: Price) -> float:
         + used.sound_ms / 60_000 * price.minute
         + used.characters / _MILLION * price.characters
     )
+
+
+def added_up(used: list[StageUsed]) -> list[StageUsed]:
+    """One entry for each stage, name and outcome; when something first came out is nothing that can be added."""
+    sums: dict[tuple[str, str, str], StageUsed] = {}
+    for one in used:
+        key = one.stage, one.name, one.outcome
+        before = sums.get(key)
+        counted = {
+            field: getattr(one, field) + (getattr(before, field) if before is not None else 0)
+            for field in _COUNTED
+        }
+        sums[key] = msgspec.structs.replace(one, of="", first_ms=None, **counted)
+    return list(sums.values())
 
 
 def _figures(one: StageCost) -> str:
