@@ -6,6 +6,7 @@ import asyncio
 import logging
 from typing import Any
 
+import pybase64
 import pytest
 
 from tests.call.rig import Line, scripted, sound
@@ -423,6 +424,15 @@ def test_an_append_beyond_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) 
         (error,) = line.client.of_type("error")
         assert (error["error"]["param"], error["error"]["event_id"]) == ("audio", "big")
         assert line.call.machine.ear.input.position == 100 * 48  # type: ignore[attr-defined]
+        # A telephone's sound is half as long on the wire as it is when it is decoded.
+        line.send(
+            "session.update",
+            session={"type": "realtime", "audio": {"input": {"format": {"type": "audio/pcmu"}}}},
+        )
+        line.send("input_audio_buffer.append", audio=pybase64.b64encode(bytes(48 * 100)).decode())
+        line.send("input_audio_buffer.append", audio=pybase64.b64encode(bytes(48 * 100 + 1)).decode())
+        await asyncio.sleep(0.01)
+        assert len(line.client.of_type("error")) == 2
         await line.close()
 
     run(main())

@@ -28,7 +28,7 @@ from vivavoce.protocol.errors import ClientError
 from vivavoce.protocol.responses import ErrorDetail
 from vivavoce.protocol.server_events import ErrorEvent, ResponseOutputAudioDelta
 from vivavoce.session.effects import Effect, Hangup, Hear, Play, Send, Warn
-from vivavoce.session.signals import Signal
+from vivavoce.session.signals import Signal, StageUsed
 
 log = logging.getLogger("vivavoce.call")
 
@@ -37,7 +37,7 @@ FRAME_MS = 100
 BACKLOG = 64
 """Entries in the inbox above which a socket is no longer read: on a WebSocket nothing is dropped, the sender waits."""
 LARGEST_APPEND_BYTES = 15 * 1024 * 1024
-"""Decoded audio in one append (protocol reference 4.20)."""
+"""Audio in one append, in the session's wire format (protocol reference 4.20)."""
 
 
 class Observer(Protocol):
@@ -161,7 +161,10 @@ class Call:
 
     def _put(self, entry: Entry) -> None:
         if self.closed.done():
-            return  # An engine may go on for a moment; nobody is left to hear it.
+            # An engine may go on for a moment; nobody is left to hear it. What it used is counted all the same.
+            if type(entry) is StageUsed and self._observe is not None:
+                self._observe(entry, self._now_ms())
+            return
         self._inbox.append(entry)
         if not self._running:
             self._run()
@@ -228,11 +231,12 @@ class Call:
             if type(event) is not InputAudioBufferAppend:
                 self.machine.receive(event, received.source, now_ms)
                 return False
-            clip = self.machine.read_audio(event)
-            if len(clip.pcm) > LARGEST_APPEND_BYTES:
+            # Before it is decoded: telephone formats are twice as long as PCM, and what is too long is not worth the work.
+            if len(event.audio) * 3 // 4 - event.audio[-2:].count("=") > LARGEST_APPEND_BYTES:
                 error = errors.append_too_large(LARGEST_APPEND_BYTES)
                 error.event_id = event.event_id
                 raise error
+            clip = self.machine.read_audio(event)
         except ClientError as error:
             self.machine.refuse(error, received.source)
             return False
