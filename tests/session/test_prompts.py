@@ -150,6 +150,12 @@ def test_null_takes_it_away() -> None:
     assert shown["audio"]["output"]["voice"] == "marin"
 
 
+def test_a_turn_of_its_own_waits_as_long_as_the_operator_has_set() -> None:
+    made = Rig(find_prompt=find, silence_duration_ms=800)
+    shown = update(made, prompt={"id": "full"})
+    assert shown["audio"]["input"]["turn_detection"]["silence_duration_ms"] == 800
+
+
 def test_its_voice_is_bound_like_any_other() -> None:
     made = rig()
     asked(made)

@@ -129,11 +129,20 @@ class Configuration:
     `session.update` or session.
     """
 
-    def __init__(self, opening: SessionObject, find: FindPrompt, given: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        opening: SessionObject,
+        find: FindPrompt,
+        given: dict[str, Any] | None = None,
+        *,
+        silence_duration_ms: int,
+    ) -> None:
+        """given: what of `opening` the client set. silence_duration_ms: of a `server_vad` that does not say."""
         self.session = opening
         self.preface: tuple[InputItem, ...] = ()
         self._own = opening
         self._find = find
+        self._silence_duration_ms = silence_duration_ms
         self._filled: FilledPrompt | None = None
         self._direct = set(_paths(given or {}))
         if opening.prompt is not None:
@@ -144,12 +153,11 @@ class Configuration:
         self,
         patch: dict[str, Any],
         *,
-        silence_duration_ms: int,
         spoken: bool,
         check: Callable[[SessionObject], None],
     ) -> SessionObject:
         """The session after `session.update`. Raises ClientError (also by `check`) and then nothing has changed."""
-        own = merge_session(self._own, patch, silence_duration_ms=silence_duration_ms, spoken=False)
+        own = self._merged(self._own, patch)
         direct = self._direct | set(_paths(patch))
         before = self._filled, self.preface
         try:
@@ -187,11 +195,11 @@ class Configuration:
     def _effective(self, own: SessionObject, direct: set[str]) -> SessionObject:
         if self._filled is None:
             return own
-        fields = _without(self._filled.fields, direct)
-        silence_ms = getattr(own.audio.input.turn_detection, "silence_duration_ms", 500)
-        return merge_session(
-            own, {**fields, "type": "realtime"}, silence_duration_ms=silence_ms, spoken=False
-        )
+        return self._merged(own, {**_without(self._filled.fields, direct), "type": "realtime"})
+
+    def _merged(self, session: SessionObject, patch: dict[str, Any]) -> SessionObject:
+        # Whether the voice may still change is judged by what comes out of both, in `update`.
+        return merge_session(session, patch, silence_duration_ms=self._silence_duration_ms, spoken=False)
 
 
 def _output(fields: dict[str, Any], keys: Iterable[str]) -> dict[str, Any]:

@@ -75,7 +75,9 @@ class RealtimeSession:
         engine_judges: bool = False,
         setup: dict[str, Any] | None = None,
     ) -> None:
-        self.configuration = Configuration(opening, options.find_prompt, setup)
+        self.configuration = Configuration(
+            opening, options.find_prompt, setup, silence_duration_ms=options.silence_duration_ms
+        )
         self.config = self.configuration.session
         self.options = options
         self.conversation = Conversation(new_id("conv"))
@@ -198,7 +200,6 @@ class RealtimeSession:
             refuse_unknown(event.session, SessionObject, "session")
         self.config = self.configuration.update(
             self.mcp.tools.with_addresses(event.session),
-            silence_duration_ms=self.options.silence_duration_ms,
             spoken=self.playback.anything_sent,
             check=lambda session: check_rule(session.truncation, self.options.input_tokens),
         )
