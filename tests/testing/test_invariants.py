@@ -110,6 +110,14 @@ def swap(one: str, other: str) -> Callable[[Stream], None]:
     return spoil
 
 
+def together(*spoils: Callable[[Stream], None]) -> Callable[[Stream], None]:
+    def spoil(events: Stream) -> None:
+        for one in spoils:
+            one(events)
+
+    return spoil
+
+
 R, A = "response", "input_audio_buffer"
 SPOILT: dict[str, Callable[[Stream], None]] = {
     "session.created comes first": drop("session.created"),
@@ -145,6 +153,10 @@ SPOILT: dict[str, Callable[[Stream], None]] = {
     "audio is done once": twice(f"{R}.output_audio.done"),
     "deltas joined are the text": change(f"{R}.output_audio_transcript.delta", "delta", "Good night. "),
     "a part is done with what was sent": change(f"{R}.content_part.done", "part.transcript", "x"),
+    "an item says what was sent of it": together(
+        change(f"{R}.output_item.done", "item.content.0.transcript", "x"),
+        change(f"{R}.done", "response.output.0.content.0.transcript", "x"),
+    ),
     "whole samples": change(f"{R}.output_audio.delta", "delta", "AAAA"),
     "at most 100 ms": change(f"{R}.output_audio.delta", "delta", "AAAA" * 2000),
     "the transcript comes before the sound": swap(

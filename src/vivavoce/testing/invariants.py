@@ -47,6 +47,7 @@ class OpenItem:
     id: str
     kind: str
     part: OpenPart | None = None
+    said: str = ""
     arguments: str = ""
     arguments_done: bool = False
 
@@ -251,6 +252,9 @@ class Invariants:
                 item.arguments_done and done["arguments"] == item.arguments,
                 "an item has the arguments it was sent",
             )
+        elif item.kind == "message" and done["id"] not in self._truncated_ids:
+            words = (part.get("text", part.get("transcript")) or "" for part in done["content"])
+            _need("".join(words) == item.said, "an item says what was sent of it")
         live.finished[item.id] = done
         live.item = None
 
@@ -271,7 +275,7 @@ class Invariants:
                 "a part is done with what was sent of it",
             )
             _need(part.text_done and part.audio_done is (part.kind == "audio"), "every delta has its done")
-            item.part = None
+            item.said, item.part = part.text, None
         elif kind == "response.output_audio.delta":
             self._sound(live, item, event["delta"])
         else:
