@@ -8,12 +8,18 @@ import signal
 import sys
 
 from vivavoce import __version__
-from vivavoce.call.standard_streams import drop_stdout, is_about_output, stand_in_for_closed
+from vivavoce.call.standard_streams import (
+    drop_stdout,
+    is_about_output,
+    show_every_character,
+    stand_in_for_closed,
+)
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run a command; returns its exit code."""
     stand_in_for_closed()
+    show_every_character()
     try:
         code = _run(argv)
         sys.stdout.flush()

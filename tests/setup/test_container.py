@@ -92,7 +92,7 @@ async def test_the_health_check_tells_a_server_from_none(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "needed", ["proxy_http_version 1.1", "Upgrade $http_upgrade", "Host $host", "proxy_buffering off"]
+    "needed", ["proxy_http_version 1.1", "Upgrade $http_upgrade", "Host $http_host", "proxy_buffering off"]
 )
 def test_the_proxy_hands_on_what_it_must(needed: str) -> None:
     assert needed in DEPLOY

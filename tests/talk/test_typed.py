@@ -120,6 +120,18 @@ async def test_a_failed_answer_is_told_and_the_next_one_comes(tmp_path: Path) ->
     assert "vivavoce talk: the answer failed: the model broke" in done.err
 
 
+async def test_what_a_terminal_cannot_show_does_not_end_the_call(tmp_path: Path) -> None:
+    async with script_server(tmp_path, 'answer = "Grüß Gott 👋"') as url:
+        said, told = [
+            await command("--text", "--url", url, *flags, stdin="hello", PYTHONIOENCODING="ascii")
+            for flags in ((), ("--json",))
+        ]
+    assert (said.code, said.lines) == (0, ["Gr\\xfc\\xdf Gott \\U0001f44b"])
+    events = [json.loads(line) for line in told.lines]
+    (text,) = [event["text"] for event in events if event["type"] == "response.output_text.done"]
+    assert text == "Grüß Gott 👋"
+
+
 async def test_json_lines_are_the_servers_events(tmp_path: Path) -> None:
     (tmp_path / "manner.txt").write_text("Speak like a pirate.\n")
     async with running_server(scripted()) as url:

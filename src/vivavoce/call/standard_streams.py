@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 
@@ -19,6 +20,13 @@ def stand_in_for_closed() -> None:
                 os.close(taken)
             os.set_inheritable(descriptor, True)
             setattr(sys, name, os.fdopen(descriptor, "w" if descriptor else "r", closefd=False))
+
+
+def show_every_character() -> None:
+    """What the terminal's encoding lacks is shown by its number: a transcript in another script must not end the call."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
 
 
 def is_about_output(error: OSError) -> bool:

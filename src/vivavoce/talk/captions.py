@@ -148,12 +148,14 @@ class JsonCaptions:
 
     def __init__(self, out: TextIO, err: TextIO) -> None:
         self._out, self._err = out, err
+        # Whatever is not Unicode gets JSON's own escapes, so that it stays JSON.
+        self._ascii = not (out.encoding or "").lower().startswith("utf")
 
     def event(self, event: dict[str, Any]) -> None:
         """One line."""
         if event.get("type") == "response.output_audio.delta":
             event = {**event, "audio_ms": len(event["delta"]) * 3 // 4 // 48, "delta": None}
-        print(json.dumps(event, ensure_ascii=False), file=self._out, flush=True)
+        print(json.dumps(event, ensure_ascii=self._ascii), file=self._out, flush=True)
 
     def caller(self, text: str) -> None:
         """In the events."""
