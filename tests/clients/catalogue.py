@@ -21,6 +21,8 @@ REST_CASES = frozenset({"rest", "pipeline", "pipeline_streamed"})
 """What needs speech or text over REST, which a relay does not have."""
 LOCAL_CASES = frozenset({"mcp"})
 """What has a server of tools on this machine, which somebody else's service could not reach."""
+PROVOKED = frozenset({("livekit-agents", "interruption")})
+"""Whose library asks for what the protocol answers with an `error`, and takes no notice of it: it cancels what the server has cancelled."""
 RELAYED_IN_CI = {"websockets": ("beta_parallel",), "openai-python": ("interruption",)}
 """What CI runs through two hops: the dialect that the upstream is not spoken to in, and truncation by what was heard."""
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.clients.catalogue import BEHIND, LOCAL_CASES, PROGRAMS, Client
+from tests.clients.catalogue import BEHIND, LOCAL_CASES, PROGRAMS, PROVOKED, Client
 from tests.docs.programs import GUARD, NODE_MODULES, Server, environment, guarded, serving
 from tests.mcp.conftest import office
 from vivavoce.audio.wav import write_wav
@@ -133,6 +133,8 @@ def run_case(client: Client, case: str, stand: Stand) -> Outcome:
     if strayed.exists():
         passed, said = False, f"wanted to go to {strayed.read_text('utf-8')}\n{said}"
     logs = [hop.log()[begun_at:] for hop, begun_at in zip(stand.hops(), seen, strict=True)]
+    if (client.name, case) not in PROVOKED and any("-> error" in events_of(log) for log in logs):
+        passed, said = False, f"a server sent an error\n{said}"
     if defect := DEFECT.search("\n".join(logs)):
         passed, said = False, f"the server logged: {defect[0]}\n{said}"
     hints = tuple(hint for hop, log in zip(stand.hops(), logs, strict=True) for hint in hints_of(hop, log))

@@ -150,7 +150,7 @@ HEAD: Final = """\
 Written by `python -m tests.clients.page`; a test compares. What it says of clients is the record of `make clients ARGS=--record`: unmodified, pinned
 libraries against `vivavoce serve`, each case over the scripted engine (which says what it is told to) and over the cascade (which hears, thinks
 and speaks), and both once more through two hops: the [relay](relay.md) in front of a second server. A case passes when the client's
-program reached what it set out for, was sent no `error`, and no server logged a defect or gave a hint about its client.
+program reached what it set out for, no server sent an `error` (but where a library is known to ask for one), logged a defect or gave a hint.
 """
 CASES: Final = """\
 `audio` a spoken question, its turn found and answered by the server · `parallel` two tools at once, answered after 0 and 300 ms in either order ·

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.clients import record
-from tests.clients.catalogue import CLIENTS, ENGINES, PROGRAMS, REST_CASES, Client
+from tests.clients.__main__ import wanted_cases
+from tests.clients.catalogue import CLIENTS, ENGINES, LOCAL_CASES, PROGRAMS, REST_CASES, Client
 from tests.clients.matrix import DEFECT, Outcome, Stand, elsewhere, run_case, standing
 
 MISTAKEN = """
@@ -115,8 +117,29 @@ def test_a_reduced_run_has_every_client_and_only_its_cases() -> None:
     assert sum(len(client.reduced("relay")) for client in CLIENTS) == 2
 
 
+def test_what_needs_this_machine_is_not_run_against_another() -> None:
+    everything = argparse.Namespace(against=None, reduced=False, case=None)
+    elsewhere = argparse.Namespace(against="https://other.example/v1", reduced=False, case=None)
+    client = client_of("websockets")
+    left_out = {*wanted_cases(client, everything, "cascade")} - {*wanted_cases(client, elsewhere, "cascade")}
+    assert left_out == LOCAL_CASES
+
+
 def test_what_needs_rest_is_not_run_through_a_relay() -> None:
     assert {
         case for client in CLIENTS for case in set(client.cases) - set(client.cases_over("relay"))
     } == REST_CASES
     assert all(client.cases_over("scripted") == client.cases for client in CLIENTS)
+
+
+def test_an_error_fails_the_case_also_where_the_program_takes_no_notice(stand: Stand, tmp_path: Path) -> None:
+    program = tmp_path / "unmoved.py"
+    program.write_text(
+        MISTAKEN.format(programs=str(PROGRAMS))
+        .replace('"session.update"', '"response.cancel"')
+        .replace(', session={"voice": "alloy"}', ""),
+        "utf-8",
+    )
+    outcome = run_case(Client("unmoved", str(program), "websockets", "own", ("flat",)), "flat", stand)
+    assert (outcome.passed, outcome.hints) == (False, ())
+    assert outcome.said.startswith("a server sent an error")

@@ -47,6 +47,7 @@ async def connection_to(url: str, process: int) -> socket.socket:
             if landed == process:
                 return connection
             connection.close()
+            await asyncio.sleep(0.01)
 
 
 def ask(connection: socket.socket, head: str) -> tuple[int, dict[str, str], bytes]:

@@ -23,11 +23,19 @@ QUICK = {"upstream__silence_ms": 3000, "upstream__stall_ms": 3000, "upstream__co
 class Relayed(Line):
     """A call over the relay in this process."""
 
-    def __init__(self, url: str, folder: Path, *, stand_in: bool = False, **flags: Any) -> None:
+    def __init__(
+        self,
+        url: str,
+        folder: Path,
+        *,
+        stand_in: bool = False,
+        stated: dict[str, Any] | None = None,
+        **flags: Any,
+    ) -> None:
         settings = relay_settings(url, folder, **QUICK, **flags)
         words = Script(Step("Here is somebody else."), (("back", Step("You said so.")),))
         engine = scripted(script=words) if stand_in else None
-        super().__init__(RelayEngine(settings.upstream, settings.relay, {}, engine), **flags)
+        super().__init__(RelayEngine(settings.upstream, settings.relay, stated or {}, engine), **flags)
 
     def say(self, text: str) -> None:
         content = [{"type": "input_text", "text": text}]
@@ -49,6 +57,18 @@ def told(upstream: Hostile, number: int) -> list[tuple[str, str]]:
     """The items that a connection was told, by role and words."""
     items = [event["item"] for event in upstream.seen[number] if event["type"] == "conversation.item.create"]
     return [(item["role"], item["content"][0]["text"]) for item in items]
+
+
+async def test_a_client_that_does_not_wait_for_the_greeting_has_the_last_word_and_an_answer(
+    tmp_path: Path,
+) -> None:
+    async with relayed(tmp_path, stated={"instructions": "The operator's."}) as (call, upstream):
+        call.send("session.update", session={"type": "realtime", "instructions": "The client's."})
+        updated = await call.until("session.updated")
+        assert updated["session"]["instructions"] == "The client's."
+        assert call.client.types() == ["session.created", "session.updated"]
+        asked = [event["session"] for event in upstream.seen[0] if event["type"] == "session.update"]
+        assert [one["instructions"] for one in asked] == ["The operator's.", "The client's."]
 
 
 async def test_a_session_near_its_end_is_handed_over_with_its_conversation(tmp_path: Path) -> None:

@@ -83,6 +83,10 @@ class Mirror:
         self._stand_in: Machine | None = None
         """What goes on once the upstream is lost for good."""
         self.up.begin(opening, now_ms)
+        wanted = self._wanted()
+        if wanted is not None:
+            # Ahead of what clients ask for before the upstream has greeted: theirs is the later word, and gets an answer of its own.
+            self.up.ask("session.update", now_ms, session=wanted)
 
     @property
     def config(self) -> AnySession:
@@ -194,18 +198,16 @@ class Mirror:
     # --- what the upstream makes of the session -------------------------------------------------------------------------
 
     def greeted(self, raw: dict[str, Any], now_ms: int) -> None:
-        """The upstream has shown its session: tell it what is wanted, and then the clients."""
+        """The upstream has shown its session: a first one has been told already what is wanted, a further one is made like the one before."""
         self.up.objection = None
-        before = self.up.raw if self.up.was_live else {}
         self.up.state = "opening"
-        wanted = as_update(self.config, before) if before else self._wanted()
-        if wanted is None:
-            self.updated(raw, None, now_ms)
-            return
-        self.up.raw = before or raw
-        self.up.ask("session.update", now_ms, session=wanted)
-        if before:
+        if self.up.was_live:
+            self.up.ask("session.update", now_ms, session=as_update(self.config, self.up.raw))
             self._carry_over(now_ms)
+        elif self.up.asked.ours("session.updated"):
+            self.up.raw = raw
+        else:
+            self.updated(raw, None, now_ms)
 
     def _wanted(self) -> dict[str, Any] | None:
         """What the session begins with, where that is anything: the operator's settings and the client's own."""

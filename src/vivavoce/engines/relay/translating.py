@@ -56,7 +56,6 @@ class TranslationMirror:
         self.outbox = Outbox(new_id)
         self.connections = Connections(self.outbox, self.deadlines, options.max_duration_s, now_ms)
         self._rules = rules
-        self._audio = setup.get("audio")
         self._link = new_id("link")
         self._session: dict[str, Any] | None = None
         self._unseen: list[str] = []
@@ -64,6 +63,10 @@ class TranslationMirror:
         """The upstream has said that everything was said."""
         self.outbox.put(Dial(self._link, "translation", rules.model or opening.model))
         self.deadlines.set("upstream", now_ms + rules.hello_ms)
+        if setup.get("audio"):
+            # Ahead of what the client asks for before the upstream has greeted: its is the later word.
+            update = {"type": "session.update", "session": {"audio": setup["audio"]}}
+            self.outbox.put(SendUp(self._link, msgspec.json.encode(update)))
 
     # --- verbs ----------------------------------------------------------------------------------------------------------
 
@@ -150,9 +153,6 @@ class TranslationMirror:
             return
         self._session = session
         self.deadlines.clear("upstream")
-        if self._audio:
-            update = {"type": "session.update", "session": {"audio": self._audio}}
-            self.outbox.put(SendUp(self._link, msgspec.json.encode(update)))
         for source in self._unseen:
             self._show(source, session)
         self._unseen = []
