@@ -155,3 +155,12 @@ def test_a_frame_keeps_its_place_over_commit_and_clear() -> None:
         rig.send(f"input_audio_buffer.{verb}")
     starts = [effect.frame.start for effect in rig.of(Hear)]
     assert starts == [n * 4800 for n in range(6)]
+
+
+def test_a_bare_response_create_has_no_unknown_fields() -> None:
+    rig = Rig(refuse_unknown_fields=True)
+    rig.send("response.create")
+    rig.send("response.cancel")
+    rig.send("response.create", response={"surprise": 1})
+    assert rig.codes == ["unknown_parameter"]
+    assert len(rig.of_type("response.created")) == 1

@@ -13,7 +13,7 @@ from vivavoce.protocol.tool_reading import read_tools
 from vivavoce.session.effects import Generate
 from vivavoce.session.mcp import is_allowed, needs_approval
 from vivavoce.session.mcp_calls import MOST_ROUNDS
-from vivavoce.session.signals import ResponseFinished, ToolCall
+from vivavoce.session.signals import ResponseFinished, TokenUsage, ToolCall
 from vivavoce.session.tool_calls import CallTool, ListTools, ToolAnswered, ToolsListed
 
 HOURS = McpToolInfo(name="hours", input_schema={"type": "object"}, annotations={"readOnlyHint": True})
@@ -160,6 +160,68 @@ def test_a_yes_that_comes_when_the_context_is_full_fails_the_response() -> None:
     rig.send("conversation.item.create", item=item)
     assert rig.of_type("response.done")[-1]["response"]["status"] == "failed"
     assert rig.of(CallTool) == []
+
+
+def test_tokens_of_all_rounds_count_where_the_engine_counts_only_some() -> None:
+    rig = rig_with_tools()
+    rig.send("response.create")
+    rig.signal(ToolCall(rig.generation, "hours", "{}"))
+    rig.signal(ResponseFinished(rig.generation, usage=TokenUsage(700, 20)))
+    rig.signal(ToolAnswered(rig.of(CallTool)[-1].call, "nine to five"))
+    rig.send("response.cancel")  # Before the second round has said what it used.
+    usage = rig.of_type("response.done")[-1]["response"]["usage"]
+    assert (usage["input_token_details"]["text_tokens"], usage["output_token_details"]["text_tokens"]) == (
+        700,
+        20,
+    )
+
+
+def test_a_yes_that_joins_a_running_call_leaves_its_tokens_counted() -> None:
+    """The model asked for two calls of which one needs a yes; it comes while the calls of the next response run."""
+    rig = Rig()
+    asking = SHOP | {
+        "require_approval": {"always": {"tool_names": ["book"]}, "never": {"tool_names": ["hours"]}}
+    }
+    rig.send("session.update", session={"type": "realtime", "tools": [asking]})
+    rig.signal(ToolsListed(rig.of(ListTools)[-1].listing, (HOURS, BOOK)))
+    rig.send("response.create")
+    rig.signal(ToolCall(rig.generation, "book", "{}"))
+    rig.signal(ResponseFinished(rig.generation))
+    (asked,) = (
+        event["item"]
+        for event in rig.of_type("conversation.item.done")
+        if event["item"]["type"] == "mcp_approval_request"
+    )
+    rig.send("response.create")
+    rig.signal(ToolCall(rig.generation, "hours", "{}"))
+    rig.signal(ResponseFinished(rig.generation, usage=TokenUsage(700, 20)))
+    item = {"type": "mcp_approval_response", "approval_request_id": asked["id"], "approve": True}
+    rig.send("conversation.item.create", item=item)
+    assert [call.name for call in rig.of(CallTool)] == ["hours", "book"]
+    for call in rig.of(CallTool):
+        rig.signal(ToolAnswered(call.call, "done"))
+    rig.signal(ResponseFinished(rig.generation, usage=TokenUsage(800, 5)))
+    usage = rig.of_type("response.done")[-1]["response"]["usage"]
+    assert usage["input_token_details"]["text_tokens"] == 1500
+
+
+def test_a_yes_to_something_nobody_asked_is_refused() -> None:
+    rig = rig_with_tools()
+    rig.say("hello", id="typed")
+    for nobody in ("mcpr_never", "typed"):
+        item = {"type": "mcp_approval_response", "approval_request_id": nobody, "approve": True}
+        rig.send("conversation.item.create", item=item)
+    assert rig.codes == ["item_create_invalid_approval_request_id"] * 2
+
+
+def test_a_tool_without_a_description_is_told_by_its_servers() -> None:
+    rig = Rig()
+    told = SHOP | {"require_approval": "never", "server_description": "A shop."}
+    rig.send("session.update", session={"type": "realtime", "tools": [told]})
+    own = McpToolInfo(name="own", input_schema={"type": "object"}, description="Its own.")
+    rig.signal(ToolsListed(rig.of(ListTools)[-1].listing, (HOURS, own)))
+    rig.send("response.create")
+    assert [tool.description for tool in rig.of(Generate)[-1].request.tools] == ["A shop.", "Its own."]
 
 
 def test_a_stale_answer_is_dropped() -> None:

@@ -15,7 +15,7 @@ from vivavoce.protocol.ids import IdSource
 from vivavoce.protocol.transcription_sessions import DEFAULT_MODEL, family_of, opening_transcription
 from vivavoce.session.effects import Configure, Effect, Generate, Hangup, Hear, Send
 from vivavoce.session.options import SessionOptions
-from vivavoce.session.signals import TextDelta, TranscriptFinished, TranscriptPartial
+from vivavoce.session.signals import SpeechProbability, TextDelta, TranscriptFinished, TranscriptPartial
 from vivavoce.session.stable_prefix import StablePrefix
 from vivavoce.session.transcription import HANDLERS, TranscriptionSession
 from vivavoce.testing.strict import read_frame
@@ -99,6 +99,37 @@ def test_what_belongs_to_an_answer_is_nobodys() -> None:
     desk.machine.signal(TranscriptFinished("item_unknown", "hello"), 0)
     assert desk.machine.drain() == []
     assert not [effect for effect in desk.effects if isinstance(effect, Generate)]
+
+
+def test_readings_of_what_is_not_being_said_any_more_are_nobodys() -> None:
+    desk = Desk()
+
+    def speak() -> str:
+        for _ in range(20):
+            desk.machine.receive_audio(clip(20), 0)
+            for effect in desk.machine.drain():
+                desk.effects.append(effect)
+                if isinstance(effect, Hear):
+                    desk.machine.signal(SpeechProbability(effect.frame.end, 1.0), 0)
+        desk.drain()
+        return str(desk.events[-1]["item_id"])
+
+    def read(item_id: str) -> list[str]:
+        before = len(desk.events)
+        for _ in range(3):
+            desk.machine.signal(TranscriptPartial(item_id, "so it goes"), 0)
+        desk.drain()
+        return [event["delta"] for event in desk.events[before:]]
+
+    forgotten = speak()
+    desk.send("input_audio_buffer.clear")
+    saying = speak()
+    assert read(forgotten) == []
+    assert read(saying) == ["so it"]
+    desk.send("input_audio_buffer.commit")
+    desk.machine.signal(TranscriptFinished(saying, "so it goes"), 0)
+    desk.drain()
+    assert read(saying) == []
 
 
 def test_without_its_primary_connection_it_is_over() -> None:

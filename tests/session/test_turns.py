@@ -6,6 +6,7 @@ import pytest
 
 from tests.session.rig import Rig, ticks
 from vivavoce.protocol.session_objects import SemanticVad, ServerVad
+from vivavoce.session.effects import Cancel, Prepare
 from vivavoce.session.turns import (
     HYSTERESIS,
     PATIENCE,
@@ -72,6 +73,26 @@ def test_a_judged_turn_waits_as_long_as_it_may_until_it_is_judged(eagerness: str
     assert patience.silence(0.0) == ticks(patience.longest_ms)
     waits = [patience.silence(p / 10) for p in range(11)]
     assert waits == sorted(waits, reverse=True)
+
+
+@pytest.mark.parametrize(("set_ms", "asked_after_ms"), [(0, 200), (120, 120), (350, 350)])
+def test_a_judge_is_asked_at_the_soft_pause_that_is_set(set_ms: int, asked_after_ms: int) -> None:
+    assert Policy.of(SemanticVad(), set_ms, judged=True).soft_pause == ticks(asked_after_ms)
+
+
+def test_what_was_prepared_before_detection_was_switched_off_and_on_is_taken_back() -> None:
+    rig = Rig(prepares=True)
+    rig.hear(400, 1.0)
+    rig.hear(260, 0.0)
+    (first,) = rig.of(Prepare)
+    for detection in (None, {"type": "server_vad"}):
+        rig.send(
+            "session.update", session={"type": "realtime", "audio": {"input": {"turn_detection": detection}}}
+        )
+    rig.hear(400, 1.0)
+    rig.hear(260, 0.0)
+    assert len(rig.of(Prepare)) == 2
+    assert [cancel.generation for cancel in rig.of(Cancel)] == [first.generation]
 
 
 def test_the_longest_waits_are_the_protocols() -> None:

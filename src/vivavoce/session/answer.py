@@ -172,8 +172,8 @@ class Answer:
         while self._queue and not self._mouth.busy:
             if self.round.running and not self._calls_a_server(self._queue[0]):
                 return "working"  # What the model said behind a call comes after it.
-            if self.response is None and (self._held or isinstance(self._queue[0], ToolCall)):
-                # Not adopted: one clause is prepared, and nothing with a side effect happens (architecture, Speculation).
+            if self.response is None and self._held:
+                # Not adopted: one clause is prepared. Calls, like everything that is told a response, are held back until there is one.
                 return "working"
             ahead = lead_limit_ms and self._playback.lead_ms(now_ms) >= lead_limit_ms
             if ahead and not self.waits_for_a_call:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from msgspec import UNSET
@@ -52,8 +52,9 @@ class ToolList:
 
     server: McpTool
     item: McpListToolsItem
-    state: Literal["listing", "listed", "failed"] = "listing"
     tools: tuple[McpToolInfo, ...] = ()
+    """None of them until the server has told them."""
+    failed: bool = False
 
 
 def set_up_here(named: Iterable[str]) -> dict[str, McpTool]:
@@ -118,7 +119,6 @@ class McpTools:
         asked = self._listings.pop(signal.listing, None)
         if asked is not None:
             asked.tools = tuple(tool for tool in signal.tools if is_allowed(asked.server, tool))
-            asked.state = "listed"
             asked.item.tools = list(asked.tools)
             self._done(asked, se.McpListToolsCompleted)
 
@@ -126,7 +126,7 @@ class McpTools:
         """A server could not be asked."""
         asked = self._listings.pop(signal.listing, None)
         if asked is not None:
-            asked.state = "failed"
+            asked.failed = True
             asked.item.error = signal.message
             self._done(asked, se.McpListToolsFailed)
 
@@ -161,7 +161,7 @@ class McpTools:
         known = self._lists.get(server.server_label)
         return (
             known is not None
-            and known.state != "failed"
+            and not known.failed
             and _identity(known.server) == _identity(server)
             and self._conversation.get(known.item.id) is known.item
         )

@@ -97,7 +97,6 @@ class Playback:
             return
         track.text = self.words_until(item_id, position)
         track.sent = min(track.sent, position)
-        track.marks = [(chars, at) for chars, at in track.marks if at <= position]
         track.finished = True
         self._audio.cut(item_id, position)
 
