@@ -19,7 +19,7 @@ from vivavoce.call.ports import (
     ModelUsage,
     Prompt,
 )
-from vivavoce.engines.cascade.addresses import same_address
+from vivavoce.engines.addresses import same_address
 from vivavoce.engines.cascade.chat import ChatModel
 from vivavoce.protocol.errors import EngineError
 

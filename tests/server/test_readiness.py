@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.server.rig import server
+from vivavoce.call.owner import NOBODY
+from vivavoce.call.ports import Engine
 from vivavoce.call.registry import Calls
 from vivavoce.call.settings import load_settings
+from vivavoce.engines.relay.engine import RelayEngine
 from vivavoce.engines.scripted.engine import ScriptedEngine, ScriptedSettings
-from vivavoce.server.readiness import Readiness
+from vivavoce.server.listening import make_server
+from vivavoce.server.readiness import GoingAway, Readiness, probe
 
 
 async def test_what_was_wrong_may_pass(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,3 +77,53 @@ async def test_a_tone_that_is_no_speech_does_not_keep_a_server_from_being_ready(
         async with asyncio.timeout(10):
             while (ready := await client.get(f"{url}/readyz")).status_code != 200:
                 assert ready.json()["status"] == "starting"
+
+
+def relay_to_nobody(stand_in: Engine | None = None) -> Calls:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        url = f"ws://127.0.0.1:{taken.getsockname()[1]}"
+    given = load_settings(
+        {"engine.kind": "relay", "upstream.url": url, "upstream.connect_ms": 50}, environ={}
+    )
+    return Calls(given, RelayEngine(given.upstream, given.relay, {}, stand_in))
+
+
+async def test_a_reason_that_stays_is_told_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    calls, probed = relay_to_nobody(), 0
+
+    async def thrice(calls: Calls) -> str | None:
+        nonlocal probed
+        probed += 1
+        if probed > 3:
+            raise GoingAway
+        return await probe(calls)
+
+    monkeypatch.setattr("vivavoce.server.readiness.probe", thrice)
+    readiness = Readiness(first_pause_s=0)
+    await readiness.establish(calls)
+    assert readiness.state == "failed"
+    (told,) = caplog.messages
+    assert told.startswith("not ready: The upstream cannot be reached (")
+
+
+async def test_a_relay_whose_failover_answers_is_ready_and_says_why_it_does(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    readiness = Readiness()
+    await readiness.establish(relay_to_nobody(ScriptedEngine(ScriptedSettings())))
+    assert readiness.state == "ready"
+    (told,) = caplog.messages
+    assert told.startswith("ready, but upstream_unreachable: ")
+    assert told.endswith("scripted goes on instead of the upstream")
+
+
+async def test_a_probe_keeps_no_server_from_ending() -> None:
+    server = make_server(load_settings({}, environ={}), ScriptedEngine(ScriptedSettings()), lambda host, port: None)
+    calls = server._calls
+    probed, called = calls.open("m", 0, owner=NOBODY, watched=False), calls.open("m", 0)
+    assert server.sessions() == 1
+    for call in (probed, called):
+        await calls.close(call)
+    assert server.sessions() == 0

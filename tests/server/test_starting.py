@@ -18,6 +18,7 @@ import pytest
 from tests.server.processes import environment, get
 from vivavoce.call.settings import Settings, load_settings
 from vivavoce.cli import main
+from vivavoce.engines.relay.engine import RelayEngine
 from vivavoce.engines.scripted.engine import ScriptedEngine, ScriptedSettings
 from vivavoce.server import run
 from vivavoce.server.keys import KeyStore
@@ -83,6 +84,35 @@ def test_the_banner_is_short_and_can_be_pasted(
     key = "local" if not keys else "<one of your keys>"
     assert f"  export OPENAI_BASE_URL={shown}/v1 OPENAI_API_KEY={key}" in lines
     assert "vv_x" not in "\n".join(lines)
+
+
+def relay_settings(url: str, **flags: str) -> Settings:
+    return settings(engine__kind="relay", upstream__url=url, **flags)
+
+
+@pytest.mark.parametrize(
+    ("failover", "instead"), [("none", ""), ("cascade", "; the cascade, once that is lost")]
+)
+def test_what_is_one_thing_is_told_once(
+    failover: str, instead: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = relay_settings("wss://up.example/v1/realtime", relay__failover=failover)
+    print_banner(given, RelayEngine(given.upstream, given.relay, {}).names, "127.0.0.1", 8000)
+    _, answers, data, *_ = capsys.readouterr().out.splitlines()
+    assert answers == f"  relays  to the model that is asked for at up.example{instead}"
+    assert data.startswith("  data ")
+
+
+@pytest.mark.parametrize("url", ["http://localhost:{port}", "ws://127.0.0.1:{port}/v1/realtime"])
+def test_a_relay_does_not_call_itself(
+    url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    monkeypatch.setenv("VIVAVOCE_UPSTREAM_URL", url.format(port=port))
+    assert main(["serve", "--engine", "relay", "--port", str(port)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "upstream.url is this server itself" in line
 
 
 def test_a_script_that_cannot_be_read_is_named(capsys: pytest.CaptureFixture[str]) -> None:

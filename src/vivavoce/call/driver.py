@@ -20,7 +20,7 @@ from vivavoce.audio.clip import Clip
 from vivavoce.audio.codec import encode_audio
 from vivavoce.audio.frames import split
 from vivavoce.call.attachments import Attachment, Attachments
-from vivavoce.call.owner import LOCAL, Owner
+from vivavoce.call.owner import LOCAL, NOBODY, Owner
 from vivavoce.call.ports import EngineCall, Machine
 from vivavoce.protocol import errors
 from vivavoce.protocol.client_events import InputAudioBufferAppend
@@ -281,7 +281,8 @@ class Call:
             case Hangup():
                 self._hang_up(effect)
             case Warn():
-                log.warning("call %s: %s", self.id, effect.message)
+                if self.owner is not NOBODY:  # Troubles of a probe are told by whoever probes.
+                    log.warning("call %s: %s", self.id, effect.message)
             case Hear():
                 pass  # `_perform_all` has given it to the engine, which answers at once.
             case _:

@@ -84,6 +84,11 @@ class EngineNames:
     tts: str
     vad: str
 
+    @property
+    def alone(self) -> str | None:
+        """The one thing that hears, thinks and speaks, where it is one."""
+        return self.llm if self.llm == self.stt == self.tts == self.vad else None
+
 
 class EngineCall(Protocol):
     """An engine's half of one call. Every method returns at once; work goes on in tasks that `close` ends."""

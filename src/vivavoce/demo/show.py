@@ -109,7 +109,8 @@ async def _call(
 def _tell_the_end(wishes: Wishes, recording: Recording, stream: TextIO) -> None:
     names = recording.answering
     ink = Ink(stream)
-    print(f"\nAnswered by {names.engine}: {names.vad}; {names.stt}; {names.llm}; {names.tts}", file=stream)
+    named = "; ".join(dict.fromkeys((names.vad, names.stt, names.llm, names.tts)))
+    print(f"\nAnswered by {names.engine}: {named}", file=stream)
     for number, row in enumerate(latency_table(recording)):
         print(ink.paint("dim", row) if number < 2 else row, file=stream)
     for line in failures(recording):

@@ -24,8 +24,11 @@ def _cascade(settings: Settings) -> Engine:
 
 
 def _relay(settings: Settings) -> Engine:
+    from vivavoce.engines.addresses import same_address
     from vivavoce.engines.relay.engine import RelayEngine
 
+    if same_address(settings.upstream.url, settings.server.host, settings.server.port):
+        raise SettingsError("upstream.url is this server itself; each call would make another one, for ever")
     # What was not set is the upstream's to choose.
     said = settings.session.instructions
     stated = {"instructions": said} if said != SessionSettings().instructions else {}

@@ -15,6 +15,7 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.config import STARTUP_FAILURE
 
+from vivavoce.call.owner import NOBODY
 from vivavoce.call.ports import Engine
 from vivavoce.call.registry import Calls
 from vivavoce.call.settings import Settings
@@ -80,8 +81,8 @@ class Server(uvicorn.Server):
                 timer.cancel()
 
     def sessions(self) -> int:
-        """Sessions that a drain waits for."""
-        return len(self._calls)
+        """Sessions that a drain waits for: not for the probe of readiness, which is nobody's."""
+        return sum(call.owner is not NOBODY for call in self._calls)
 
     def protocol(self) -> FrontDoor:
         """For one connection."""

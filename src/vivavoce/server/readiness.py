@@ -17,6 +17,7 @@ import msgspec
 from vivavoce.call.owner import NOBODY
 from vivavoce.call.registry import Calls
 from vivavoce.protocol.dialects import GA, Dialect
+from vivavoce.session.effects import Warn
 
 log = logging.getLogger("vivavoce.server")
 
@@ -135,7 +136,13 @@ async def probe(calls: Calls) -> str | None:
     metered = calls.engine.capabilities.metered
     # Not watched for mistakes of clients, since it does play the engine's own voice to it; and nobody's limits count for it.
     now_ms = int(asyncio.get_running_loop().time() * 1000)
-    call = calls.open(PROBED_MODEL if metered else "probe", now_ms, owner=NOBODY, watched=False)
+    warned: list[str] = []
+
+    def observe(what: object, _: int) -> None:
+        if isinstance(what, Warn):
+            warned.append(what.message)
+
+    call = calls.open(PROBED_MODEL if metered else "probe", now_ms, observe, owner=NOBODY, watched=False)
     client = ProbeAttachment()
     call.join(client)
 
@@ -146,7 +153,10 @@ async def probe(calls: Calls) -> str | None:
         async with asyncio.timeout(TIMEOUT_S):
             if metered:
                 # Each answer is paid for. That a session opens shows that the address, the key and the model are right.
-                return await client.greeting()
+                problem = await client.greeting()
+                if problem is None and warned:  # Something else answers instead.
+                    log.warning("ready, but %s", " ".join(warned))
+                return problem
             # A recogniser may prepare itself for what a session is about. That is for its first caller to wait for, not for all.
             say({"type": "session.update", "session": {"type": "realtime", "instructions": ""}})
             text = [{"type": "input_text", "text": "hello"}]

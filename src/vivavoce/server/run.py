@@ -140,9 +140,7 @@ def print_banner(settings: Settings, names: EngineNames, host: str, port: int, w
     key = "<one of your keys>" if has_keys(settings) else "local"
     lines = [
         f"vivavoce listens on {url}" + (f", {workers} processes" if workers > 1 else ""),
-        f"  hears   {names.vad}; {names.stt}",
-        f"  thinks  {names.llm}",
-        f"  speaks  {names.tts}",
+        *_answering(settings, names),
         f"  data    {settings.data_path}",
         "Point a program at it:",
         f"  export OPENAI_BASE_URL={url}/v1 OPENAI_API_KEY={key}",
@@ -160,6 +158,18 @@ def print_banner(settings: Settings, names: EngineNames, host: str, port: int, w
         # Nobody reads it, or its disk is full. Whoever calls needs none of it.
         drop_stdout()
         log.warning("listening on %s; nothing can be printed (%s)", url, error.strerror)
+
+
+def _answering(settings: Settings, names: EngineNames) -> list[str]:
+    if names.alone is None:
+        return [
+            f"  hears   {names.vad}; {names.stt}",
+            f"  thinks  {names.llm}",
+            f"  speaks  {names.tts}",
+        ]
+    relayed = settings.engine.kind == "relay" and settings.relay.failover != "none"
+    instead = f"; the {settings.relay.failover}, once that is lost" if relayed else ""
+    return [f"  relays  to {names.alone}{instead}"]
 
 
 def usable_cores() -> int:

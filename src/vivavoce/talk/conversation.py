@@ -104,7 +104,8 @@ def answering(session: Event, name: str) -> str:
     stages = session.get("vivavoce")
     if not isinstance(stages, dict):
         return f"connected to {name}, {session.get('model')} answers"
-    named = [str(stages[stage]) for stage in ("stt", "llm", "tts") if stages.get(stage)]
+    # One thing may be all of them.
+    named = list(dict.fromkeys(str(stages[stage]) for stage in ("stt", "llm", "tts") if stages.get(stage)))
     return f"connected to {name}: {stages.get('engine')} ({', '.join(named)})"
 
 

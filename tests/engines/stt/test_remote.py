@@ -257,6 +257,8 @@ class Realtime:
     """Plays the other end of a transcription socket."""
 
     on_commit: list[dict[str, Any]] | None
+    refusal: dict[str, Any] | None = None
+    """What a session that includes anything is answered."""
     received: list[dict[str, Any]] = field(default_factory=list)
     headers: list[str | None] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
@@ -270,6 +272,8 @@ class Realtime:
         async for message in socket:
             received = msgspec.json.decode(message)
             self.received.append(received)
+            if self.refusal is not None and "include" in received.get("session", ()):
+                await socket.send(msgspec.json.encode(self.refusal).decode())
             if received["type"] == "input_audio_buffer.commit":
                 if self.on_commit is None:
                     await socket.close(1011, "restart")
@@ -373,6 +377,41 @@ async def test_the_socket_tells_log_probabilities() -> None:
     async with realtime([completed("Hi.") | {"logprobs": LOGPROBS}]) as (played, url):
         assert await over_socket(url, one) == READ
     assert played.received[0]["session"]["include"] == ["item.input_audio_transcription.logprobs"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {
+            "code": "unknown_parameter",
+            "param": "session.include",
+            "message": "Unknown parameter: 'session.include'.",
+        },
+        {"message": "logprobs are not supported by this model"},
+    ],
+)
+async def test_a_socket_that_tells_no_log_probabilities_is_asked_once(
+    error: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def two(listener: Any) -> list[str]:
+        listener.configure(Hints(logprobs=True))
+        heard = []
+        for _ in range(2):
+            utterance = listener.begin(lambda text: None)
+            utterance.feed(tone(400))
+            heard.append(await utterance.finish())
+            assert not utterance.logprobs
+        return heard
+
+    async with realtime([completed("Hi.")]) as (played, url):
+        played.refusal = {"type": "error", "error": error}
+        assert await over_socket(url, two) == ["Hi.", "Hi."]
+    sessions = [event["session"] for event in played.received if event["type"] == "session.update"]
+    assert ["include" in session for session in sessions] == [True, False, False]
+    first, *rest = [len(event["audio"]) for event in played.received if "audio" in event]
+    assert set(rest) == {first}  # The second session heard all of it as well.
+    (told,) = caplog.messages
+    assert "tells no log probabilities" in told
 
 
 async def test_nothing_said_is_nothing_heard_and_a_forgotten_utterance_hangs_up() -> None:

@@ -48,7 +48,8 @@ $("rate").addEventListener("change", (event) => { audio.playbackRate = Number(ev
 
 function fillTop() {
   const names = recording.answering;
-  $("answering").textContent = [
+  const alone = names.llm && names.llm === names.stt && names.llm === names.tts;
+  $("answering").textContent = alone ? names.llm : [
     names.stt && `hears with ${names.stt}`, names.llm && `thinks with ${names.llm}`, names.tts && `speaks with ${names.tts}`,
   ].filter(Boolean).join(", ") || names.engine;
   const passed = recording.checks.filter((check) => check.passed).length;

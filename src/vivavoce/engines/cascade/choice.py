@@ -15,7 +15,7 @@ from vivavoce.call.ports import (
 )
 from vivavoce.call.settings import Settings, SettingsError
 from vivavoce.call.stage_settings import BUILT_IN, SttSettings, TtsSettings, VadSettings
-from vivavoce.engines.cascade.addresses import same_address
+from vivavoce.engines.addresses import same_address
 from vivavoce.engines.cascade.end_of_turn import SyntaxEndOfTurn
 from vivavoce.engines.cascade.prompting import SpeakingRules
 from vivavoce.engines.cascade.seeing import sees_images

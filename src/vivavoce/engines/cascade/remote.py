@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from vivavoce.engines.cascade.addresses import is_loopback
+from vivavoce.engines.addresses import is_loopback
 from vivavoce.protocol.errors import EngineError
 
 if TYPE_CHECKING:

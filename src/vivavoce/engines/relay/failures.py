@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 import msgspec
@@ -112,6 +113,8 @@ def too_slow(limit_bytes: int) -> Failure:
 def _name(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
+    if isinstance(error, ConnectionError) and error.errno:
+        return os.strerror(error.errno).lower()  # An event loop may tell addresses and tuples in this place.
     strerror = getattr(error, "strerror", None)
     return strerror if isinstance(strerror, str) else type(error).__name__
 

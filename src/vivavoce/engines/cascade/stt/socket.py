@@ -17,7 +17,7 @@ import pybase64
 
 from vivavoce.audio.clip import Clip
 from vivavoce.call.ports import Hints
-from vivavoce.engines.cascade.addresses import is_loopback
+from vivavoce.engines.addresses import is_loopback
 from vivavoce.engines.cascade.remote import Remote, error_text
 from vivavoce.engines.cascade.stt.likelihood import logprobs_of
 from vivavoce.engines.cascade.stt.recording import Recording
@@ -43,6 +43,7 @@ class SocketTranscriber:
         """Raises EngineError for an address that is none."""
         self.remote = Remote("stt", "the recogniser", settings.url, settings.key, ("ws", "wss"))
         self.settings = settings
+        self.logprobs_refused = False
         self.name = f"{settings.model} at {self.remote.host}"
 
     async def start(self) -> None:
@@ -97,8 +98,20 @@ class SocketTranscriber:
             "transcription": transcription,
             "turn_detection": None,
         }
-        included = {"include": ["item.input_audio_transcription.logprobs"]} if hints.logprobs else {}
+        included = (
+            {"include": ["item.input_audio_transcription.logprobs"]} if hints.logprobs and not self.logprobs_refused else {}
+        )
         return {"type": "transcription", "audio": {"input": heard}} | included
+
+    def refuse_logprobs(self, refusal: str) -> None:
+        """The endpoint does not tell them: every session goes without from now on."""
+        if not self.logprobs_refused:
+            log.warning(
+                "the recogniser at %s tells no log probabilities: %s",
+                self.remote.host,
+                self.remote.safe(refusal),
+            )
+        self.logprobs_refused = True
 
 
 class SocketListener:
@@ -172,6 +185,10 @@ def _hang_up(done: asyncio.Task[ClientConnection]) -> None:
         closing.add_done_callback(_closing.discard)
 
 
+class LogprobsRefused(Exception):
+    """The session was refused because it asks for log probabilities."""
+
+
 class SocketUtterance:
     """One stretch of speech, sent while it is said."""
 
@@ -181,6 +198,8 @@ class SocketUtterance:
         self._hints = listener.hints
         self._recording = Recording(RATE_HZ)
         self._outbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._sent: list[bytes] = []
+        """What went to a session of which it is not known yet whether it was taken."""
         self._said = ""
         self.logprobs: tuple[LogProb, ...] = ()
         self.task = asyncio.create_task(self._run())
@@ -219,13 +238,22 @@ class SocketUtterance:
         self.task.cancel()
 
     async def _run(self) -> str:
+        try:
+            return await self._heard()
+        except LogprobsRefused:
+            # None of that session's settings hold, so what was said goes to another one.
+            return await self._heard()
+
+    async def _heard(self) -> str:
         from websockets.exceptions import ConnectionClosed
 
         remote = self._listener.transcriber.remote
         socket = await self._listener.connection()
-        sending = asyncio.create_task(self._send(socket))
+        session = self._listener.transcriber.session(self._hints)
+        asking = "include" in session
+        sending = asyncio.create_task(self._send(socket, session, keep=asking))
         try:
-            text = await self._receive(socket)
+            text = await self._receive(socket, asking)
         except ConnectionClosed as closed:
             raise remote.error(f"closed the connection ({remote.safe(str(closed))})", True) from closed
         except BaseException:
@@ -237,16 +265,20 @@ class SocketUtterance:
         await self._listener.give_back(socket)
         return text
 
-    async def _send(self, socket: ClientConnection) -> None:
+    async def _send(self, socket: ClientConnection, session: dict[str, Any], *, keep: bool) -> None:
         from websockets.exceptions import ConnectionClosed
 
-        session = self._listener.transcriber.session(self._hints)
         with contextlib.suppress(ConnectionClosed):  # whoever receives says so
-            await socket.send(msgspec.json.encode({"type": "session.update", "session": session}), text=True)
+            update = {"type": "session.update", "session": session}
+            for frame in (msgspec.json.encode(update), *self._sent):
+                await socket.send(frame, text=True)
             while True:
-                await socket.send(msgspec.json.encode(await self._outbox.get()), text=True)
+                frame = msgspec.json.encode(await self._outbox.get())
+                if keep:
+                    self._sent.append(frame)
+                await socket.send(frame, text=True)
 
-    async def _receive(self, socket: ClientConnection) -> str:
+    async def _receive(self, socket: ClientConnection, asking: bool) -> str:
         remote = self._listener.transcriber.remote
         while True:
             event = self._event(await socket.recv())
@@ -259,7 +291,11 @@ class SocketUtterance:
                 return str(event.get("transcript") or "").strip()
             elif kind in ("error", "conversation.item.input_audio_transcription.failed"):
                 error = event.get("error")
-                if isinstance(error, dict) and error.get("code") == "input_audio_buffer_commit_empty":
+                error = error if isinstance(error, dict) else {}
+                if asking and _is_about_logprobs(error):
+                    self._listener.transcriber.refuse_logprobs(error_text(event))
+                    raise LogprobsRefused
+                if error.get("code") == "input_audio_buffer_commit_empty":
                     return ""
                 raise remote.error(f"reported an error: {remote.safe(error_text(event))}", True)
 
@@ -271,3 +307,8 @@ class SocketUtterance:
         if isinstance(event, dict):
             return event
         raise self._listener.transcriber.remote.error("does not answer like a Realtime API")
+
+
+def _is_about_logprobs(error: dict[str, Any]) -> bool:
+    said = f"{error.get('param') or ''} {error.get('message') or ''}"
+    return "include" in said or "logprobs" in said
