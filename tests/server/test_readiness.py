@@ -120,7 +120,9 @@ async def test_a_relay_whose_failover_answers_is_ready_and_says_why_it_does(
 
 
 async def test_a_probe_keeps_no_server_from_ending() -> None:
-    server = make_server(load_settings({}, environ={}), ScriptedEngine(ScriptedSettings()), lambda host, port: None)
+    server = make_server(
+        load_settings({}, environ={}), ScriptedEngine(ScriptedSettings()), lambda host, port: None
+    )
     calls = server._calls
     probed, called = calls.open("m", 0, owner=NOBODY, watched=False), calls.open("m", 0)
     assert server.sessions() == 1

@@ -138,7 +138,7 @@ async def probe(calls: Calls) -> str | None:
     now_ms = int(asyncio.get_running_loop().time() * 1000)
     warned: list[str] = []
 
-    def observe(what: object, _: int) -> None:
+    def observe(what: object, now_ms: int) -> None:
         if isinstance(what, Warn):
             warned.append(what.message)
 

@@ -59,14 +59,14 @@ class Connections:
         self.primary, self.presence = None, "away"
         self._deadlines.set("return", now_ms + grace_s * 1000)
 
-    def refuse(self, error: ClientError, source: str) -> None:
-        """Tell one of them about its mistake; nothing else changes (house law 5)."""
+    def refuse(self, error: ClientError, source: str, event_id: str | None = None) -> None:
+        """Tell one of them about its mistake; nothing else changes (house law 5). `event_id`: of the mistaken event, where the error does not say."""
         detail = ErrorDetail(
             type=error.type,
             code=error.code,
             message=error.message,
             param=error.param,
-            event_id=error.event_id,
+            event_id=event_id if error.event_id is None else error.event_id,
         )
         self._outbox.send(se.ErrorEvent, to=source, error=detail)
 

@@ -128,9 +128,7 @@ class RealtimeSession:
         try:
             HANDLERS[type(event)](self, event, source, now_ms)
         except ClientError as error:
-            if error.event_id is None:
-                error.event_id = event.event_id
-            self.refuse(error, source)
+            self.connections.refuse(error, source, event.event_id)
 
     def refuse(self, error: ClientError, source: str) -> None:
         """Tell one attachment about its mistake; nothing else changes (house law 5)."""

@@ -88,9 +88,7 @@ class TranscriptionSession:
                 raise errors.not_in_transcription(str(type(event).__struct_config__.tag))
             handler(self, event, source, now_ms)
         except ClientError as error:
-            if error.event_id is None:
-                error.event_id = event.event_id
-            self.refuse(error, source)
+            self.connections.refuse(error, source, event.event_id)
 
     def refuse(self, error: ClientError, source: str) -> None:
         """Tell one attachment about its mistake; nothing else changes (house law 5)."""

@@ -17,20 +17,47 @@ from websockets.http11 import Request, Response
 
 from tests.engines.relay.rig import KEY
 
-Fault = Literal["close", "abort", "garbage", "wrong order", "not json", "mute"]
-FAULTS: tuple[Fault, ...] = ("close", "abort", "garbage", "wrong order", "not json", "mute")
+Fault = Literal[
+    "close",
+    "abort",
+    "half a frame",
+    "garbage",
+    "not json",
+    "binary",
+    "no frame",
+    "too large",
+    "wrong order",
+    "mute",
+]
 CODES: dict[Fault, str] = {
     "close": "upstream_closed",
     "abort": "upstream_closed",
+    "half a frame": "upstream_closed",
     "garbage": "upstream_protocol_error",
-    "wrong order": "upstream_protocol_error",
     "not json": "upstream_protocol_error",
+    "binary": "upstream_protocol_error",
+    "no frame": "upstream_protocol_error",
+    "too large": "upstream_protocol_error",
+    "wrong order": "upstream_protocol_error",
     "mute": "upstream_silent",
+}
+"""What each fault is called by the relay."""
+FAULTS: tuple[Fault, ...] = tuple(CODES)
+LOGPROBS = [
+    {"token": "Hi", "logprob": -0.1, "bytes": [72, 105]},
+    {"token": ".", "logprob": -0.5, "bytes": [46]},
+]
+USED = {
+    "total_tokens": 2,
+    "input_tokens": 0,
+    "output_tokens": 2,
+    "input_token_details": {"text_tokens": 0, "audio_tokens": 0, "image_tokens": 0, "cached_tokens": 0}
+    | {"cached_tokens_details": {"text_tokens": 0, "audio_tokens": 0, "image_tokens": 0}},
+    "output_token_details": {"text_tokens": 0, "audio_tokens": 2},
 }
 SPEECH = pybase64.b64encode_as_string(bytes(4800))
 """100 ms."""
 PHASES = (
-    "greeting",
     "session.updated",
     "conversation.item.added",
     "response.created",
@@ -44,7 +71,17 @@ PHASES = (
     "response.output_item.done",
     "response.done",
 )
-"""Every moment at which an upstream may fail: before it would have sent this."""
+"""Every moment of a spoken answer at which an upstream may fail: before it would have sent this."""
+CALL_PHASES = (
+    "response.output_item.added",
+    "conversation.item.added.2",
+    "response.function_call_arguments.delta",
+    "response.function_call_arguments.delta.2",
+    "response.function_call_arguments.done",
+    "response.output_item.done",
+    "response.done",
+)
+"""The same of an answer that is a call of a function: a client who says "call" gets one."""
 
 
 class Hostile:
@@ -93,7 +130,7 @@ class Hostile:
 
     async def talk(self, connection: ServerConnection) -> None:
         """Serve one connection."""
-        phase, fault = self.plans.popleft() if self.plans else ("", "close")
+        phase, fault = self.plans.popleft() if self.plans else ("never", "close")
         self.open += 1
         self._connections.add(connection)
         self.seen.append([])
@@ -124,6 +161,10 @@ class Session:
         self._sent = 0
         self._last: str | None = None
         """The newest item."""
+        self._appended = 0
+        """Pieces of sound since the last turn."""
+        self._calls = False
+        """The next answer is a call of a function."""
         self._session: dict[str, Any] = {
             "type": "realtime",
             "object": "realtime.session",
@@ -146,9 +187,8 @@ class Session:
             raise Done
         await self.send("greeting", "session.created", session=self._session)
         async for frame in self._connection:
-            event = json.loads(frame)
-            self._hostile.seen[self._number].append(event)
-            await self._answer(event)
+            self._hostile.seen[self._number].append(json.loads(frame))
+            await self._answer(json.loads(frame))
 
     async def _answer(self, event: dict[str, Any]) -> None:
         match event["type"]:
@@ -156,30 +196,61 @@ class Session:
                 merge(self._session, event["session"])
                 await self.send("session.updated", "session.updated", session=self._session)
             case "conversation.item.create":
+                self._calls = "call" in str(event["item"].get("content"))
                 given = {name: one for name, one in event["item"].items() if one}
+                for part in given.get("content", ()):
+                    part.pop("audio", None)
                 item = {"id": f"item_up{self._number}_{self._sent}", "status": "completed", **given}
                 for kind in ("added", "done"):
                     name = f"conversation.item.{kind}"
                     await self.send(name, name, previous_item_id=self._last, item=item)
                 self._last = item["id"]
+            case "conversation.item.truncate":
+                where = {name: event[name] for name in ("item_id", "content_index", "audio_end_ms")}
+                await self.send("conversation.item.truncated", "conversation.item.truncated", **where)
+            case "input_audio_buffer.append":
+                await self._append()
             case "input_audio_buffer.commit":
+                await self.send("input_audio_buffer.committed")
                 await self._commit(f"item_up{self._number}_{self._sent}")
             case "response.create":
-                await self._respond()
+                await (self._call() if self._calls else self._respond())
+                await self.send("idle")
+
+    async def _append(self) -> None:
+        """With turn detection the first piece of sound begins a turn, and the third ends it."""
+        self._appended += 1
+        await self.send(f"append.{self._appended}")
+        if self._session["audio"]["input"]["turn_detection"] is None:
+            return
+        item_id = f"item_turn{self._number}"
+        began, ended = "input_audio_buffer.speech_started", "input_audio_buffer.speech_stopped"
+        if self._appended == 1:
+            await self.send(began, began, item_id=item_id, audio_start_ms=0)
+        elif self._appended == 3:
+            await self.send(ended, ended, item_id=item_id, audio_end_ms=300)
+            await self._commit(item_id)
 
     async def _commit(self, item_id: str) -> None:
-        """What was said is an item, of which nobody says the words."""
+        """What was said is an item; its words are told only to a session that wants them with their log probabilities."""
         name = "input_audio_buffer.committed"
-        await self.send(name, name, previous_item_id=self._last, item_id=item_id)
+        self._appended = 0
+        await self.send("", name, previous_item_id=self._last, item_id=item_id)
         content = [{"type": "input_audio", "transcript": None}]
         item = {"id": item_id, "type": "message", "role": "user", "status": "completed", "content": content}
         for kind in ("added", "done"):
             name = f"conversation.item.{kind}"
             await self.send(name, name, previous_item_id=self._last, item=item)
         self._last = item_id
+        if self._session.get("include"):
+            where = {"item_id": item_id, "content_index": 0, "logprobs": LOGPROBS}
+            name = "conversation.item.input_audio_transcription"
+            await self.send("", f"{name}.delta", delta="Hi.", **where)
+            used = {"type": "duration", "seconds": 1}
+            await self.send("", f"{name}.completed", transcript="Hi.", usage=used, **where)
 
-    async def _respond(self) -> None:
-        response: dict[str, Any] = {
+    def _response(self) -> dict[str, Any]:
+        return {
             "object": "realtime.response",
             "id": f"resp_up{self._number}_{self._sent}",
             "status": "in_progress",
@@ -192,6 +263,36 @@ class Session:
             "usage": None,
             "metadata": None,
         }
+
+    async def _call(self) -> None:
+        response = self._response()
+        call = {
+            "id": f"item_call{self._number}_{self._sent}",
+            "object": "realtime.item",
+            "type": "function_call",
+        }
+        call |= {"name": "book", "call_id": f"call_{self._number}_{self._sent}"}
+        opened = {**call, "status": "in_progress", "arguments": ""}
+        ended = {**call, "status": "completed", "arguments": '{"seat": 4}'}
+        at = {"response_id": response["id"], "output_index": 0}
+        where = {**at, "item_id": call["id"], "call_id": call["call_id"]}
+        delta = "response.function_call_arguments.delta"
+        await self.send("response.created", "response.created", response=response)
+        await self.send("response.output_item.added", "response.output_item.added", **at, item=opened)
+        added = {"previous_item_id": self._last, "item": opened}
+        await self.send("conversation.item.added.2", "conversation.item.added", **added)
+        await self.send(delta, delta, **where, delta='{"sea')
+        await self.send(f"{delta}.2", delta, **where, delta='t": 4}')
+        done = "response.function_call_arguments.done"
+        await self.send(done, done, **where, name="book", arguments='{"seat": 4}')
+        await self.send("", "conversation.item.done", previous_item_id=self._last, item=ended)
+        await self.send("response.output_item.done", "response.output_item.done", **at, item=ended)
+        self._last, self._calls = call["id"], False
+        ended_response = {**response, "status": "completed", "output": [ended], "usage": USED}
+        await self.send("response.done", "response.done", response=ended_response)
+
+    async def _respond(self) -> None:
+        response = self._response()
         item_id = f"item_out{self._number}_{self._sent}"
         item = {"id": item_id, "object": "realtime.item", "type": "message", "role": "assistant"}
         opened = {**item, "status": "in_progress", "content": []}
@@ -200,19 +301,6 @@ class Session:
         ended = {**item, "status": "completed", "content": [said]}
         at = {"response_id": response["id"], "output_index": 0}
         part = {"type": "audio", "transcript": "Good morning."}
-        used = {
-            "total_tokens": 2,
-            "input_tokens": 0,
-            "output_tokens": 2,
-            "input_token_details": {
-                "text_tokens": 0,
-                "audio_tokens": 0,
-                "image_tokens": 0,
-                "cached_tokens": 0,
-            }
-            | {"cached_tokens_details": {"text_tokens": 0, "audio_tokens": 0, "image_tokens": 0}},
-            "output_token_details": {"text_tokens": 0, "audio_tokens": 2},
-        }
         for name, fields in (
             ("response.created", {"response": response}),
             ("response.output_item.added", {**at, "item": opened}),
@@ -227,7 +315,7 @@ class Session:
             ("response.output_item.done", {**at, "item": ended}),
             (
                 "response.done",
-                {"response": {**response, "status": "completed", "output": [ended], "usage": used}},
+                {"response": {**response, "status": "completed", "output": [ended], "usage": USED}},
             ),
             ("rate_limits.updated", {"rate_limits": []}),
         ):
@@ -235,11 +323,13 @@ class Session:
             await self.send(phase, name, **fields)
         self._last = item_id
 
-    async def send(self, phase: str, name: str, **fields: Any) -> None:
-        """Send an event, unless this is the moment to do something else."""
+    async def send(self, phase: str, name: str = "", /, **fields: Any) -> None:
+        """Send an event, if it has a name, unless this is the moment to do something else."""
         self._sent += 1
         if phase == self._phase:
             await self._misbehave()
+        if not name:
+            return
         event_id = f"event_up{self._number}_{self._sent}"
         await self._connection.send(json.dumps({"type": name, "event_id": event_id, **fields}))
 
@@ -249,6 +339,20 @@ class Session:
                 await self._connection.close(1011, f"overloaded, said {KEY}")
             case "abort":
                 self._connection.transport.abort()
+            case "half a frame":
+                # A frame of 1000 bytes, of which ten come.
+                self._connection.transport.write(b"\x81\x7e\x03\xe8" + b"{" * 10)
+                self._connection.transport.close()
+            case "no frame":
+                # An opcode that there is not.
+                self._connection.transport.write(b"\x83\x00")
+                await self._connection.wait_closed()
+            case "too large":
+                # A frame that is announced to have 1 TB.
+                self._connection.transport.write(b"\x81\x7f\x00\x00\x01\x00\x00\x00\x00\x00")
+                await self._connection.wait_closed()
+            case "binary":
+                await self._connection.send(bytes(range(256)))
             case "garbage":
                 await self._connection.send(json.dumps({"no": "type"}))
             case "not json":

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pybase64
+import pytest
 
-from tests.call.rig import Line, scripted
+from tests.call.rig import Line, scripted, sound
 from tests.engines.cascade.test_over_http import speak, stages
-from tests.engines.relay.hostile import Hostile, hostile
+from tests.engines.relay.hostile import CODES, FAULTS, LOGPROBS, Fault, Hostile, hostile
 from tests.engines.relay.rig import relay, relay_settings
 from tests.server.rig import ANSWER, openai_client, server, socket_url
+from vivavoce.call.tool_servers import Refusing
 from vivavoce.engines.relay.engine import RelayEngine
+from vivavoce.engines.relay.failures import garbage
+from vivavoce.engines.relay.mirror import Mirror
 from vivavoce.engines.scripted.script import Script, Step
+from vivavoce.protocol.items import McpToolInfo
+from vivavoce.session.tool_calls import CallTool, ListTools, McpEffect, ToolAnswered, ToolsListed
+from vivavoce.session.upstream import LinkLost
 
 QUICK = {"upstream__silence_ms": 3000, "upstream__stall_ms": 3000, "upstream__connect_ms": 700}
 
@@ -32,15 +40,30 @@ class Relayed(Line):
         stated: dict[str, Any] | None = None,
         **flags: Any,
     ) -> None:
-        settings = relay_settings(url, folder, **QUICK, **flags)
+        settings = relay_settings(url, folder, **(QUICK | flags))
         words = Script(Step("Here is somebody else."), (("back", Step("You said so.")),))
         engine = scripted(script=words) if stand_in else None
         super().__init__(RelayEngine(settings.upstream, settings.relay, stated or {}, engine), **flags)
 
+    async def until(self, type_: str, count: int = 1) -> dict[str, Any]:
+        """As there, with an end: time is not virtual here."""
+        async with asyncio.timeout(20):
+            return await super().until(type_, count)
+
+    def grow_old(self) -> None:
+        """The upstream session's time is up."""
+        machine = self.call.machine
+        assert isinstance(machine, Mirror)
+        machine.deadlines.set("handover", self.now_ms)
+        self.call.emit(LinkLost("nobody's", garbage("this only wakes the call up")))
+
     def say(self, text: str) -> None:
+        self.type(text)
+        self.send("response.create")
+
+    def type(self, text: str) -> None:
         content = [{"type": "input_text", "text": text}]
         self.send("conversation.item.create", item={"type": "message", "role": "user", "content": content})
-        self.send("response.create")
 
 
 @contextlib.asynccontextmanager
@@ -72,12 +95,13 @@ async def test_a_client_that_does_not_wait_for_the_greeting_has_the_last_word_an
 
 
 async def test_a_session_near_its_end_is_handed_over_with_its_conversation(tmp_path: Path) -> None:
-    async with relayed(tmp_path, relay__session_s=1) as (call, upstream):
+    async with relayed(tmp_path) as (call, upstream):
         await call.until("session.created")
         call.send("session.update", session={"type": "realtime", "instructions": "Be brief."})
         call.say("hello")
         await call.until("response.done")
         seen = len(call.client.events)
+        call.grow_old()
         await call.until("session.updated", 2)
         # Nothing but the session's event tells of it.
         assert set(call.client.types()[seen:]) <= {"rate_limits.updated", "session.updated"}
@@ -96,10 +120,11 @@ async def test_a_session_near_its_end_is_handed_over_with_its_conversation(tmp_p
 
 async def test_positions_go_on_where_they_were_when_a_session_is_handed_over(tmp_path: Path) -> None:
     async with server(tmp_path) as far:
-        call = Relayed(socket_url(far).partition("?")[0], tmp_path, relay__session_s=1)
+        call = Relayed(socket_url(far).partition("?")[0], tmp_path)
         try:
             await call.until("session.created")
             call.append(2000, loud=False)
+            call.grow_old()
             await call.until("session.updated")
             call.append(600, loud=True)
             call.append(1000, loud=False)
@@ -129,14 +154,146 @@ async def test_speech_that_nobody_has_put_into_words_is_said_again(tmp_path: Pat
 
 
 async def test_a_successor_that_does_not_come_about_changes_nothing(tmp_path: Path) -> None:
-    async with relayed(tmp_path, relay__session_s=1) as (call, upstream):
+    async with relayed(tmp_path) as (call, upstream):
         await call.until("session.created")
         upstream.plans.append(("greeting", "garbage"))
+        call.grow_old()
         await upstream.until(lambda: len(upstream.seen) == 2)
         call.say("hello")
         assert (await call.until("response.done"))["response"]["status"] == "completed"
         assert told(upstream, 0) == [("user", "hello")]
         assert not call.client.of_type("error")
+
+
+@pytest.mark.parametrize("phase", ["session.updated", "conversation.item.added"])
+async def test_a_successor_that_fails_in_the_middle_is_followed_by_another(
+    tmp_path: Path, phase: str
+) -> None:
+    async with hostile() as upstream:
+        for fault in (fault for fault in FAULTS if fault != "mute"):
+            await followed(Relayed(upstream.url, tmp_path), upstream, phase, fault)
+
+
+async def followed(call: Relayed, upstream: Hostile, phase: str, fault: Fault) -> None:
+    try:
+        await call.until("session.created")
+        call.type("hello")
+        await call.until("conversation.item.done")
+        seen = len(call.client.events)
+        upstream.plans.append((phase, fault))
+        call.grow_old()
+        await call.until("session.updated")
+        assert set(call.client.types()[seen:]) <= {"rate_limits.updated", "session.updated"}, fault
+        await upstream.until(lambda: not upstream.plans)
+        call.say("and again")
+        assert (await call.until("response.done"))["response"]["status"] == "completed"
+        assert not call.client.of_type("error"), fault
+        assert told(upstream, -1) == [("user", "hello"), ("user", "and again")], fault
+    finally:
+        await call.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (401, "unauthorized"),
+        (403, "unauthorized"),
+        (400, "refused"),
+        (429, "rate_limited"),
+        (503, "unavailable"),
+    ],
+)
+async def test_an_upstream_that_does_not_take_a_session_back_ends_the_call(
+    tmp_path: Path, status: int, code: str
+) -> None:
+    async with relayed(tmp_path) as (call, upstream):
+        await call.until("session.created")
+        # Asked to come back when it is too late, it gives up at once.
+        upstream.refusals.extend([(status, b"", {"Retry-After": "9"})] * 5)
+        await upstream.hang_up_all()
+        error = await call.until("error")
+        assert error["error"]["code"] == f"upstream_{code}"
+        assert call.client.closed == (1011, f"upstream_{code}")
+
+
+async def test_sound_that_a_client_has_put_into_an_item_goes_along(tmp_path: Path) -> None:
+    async with relayed(tmp_path, relay__speech_s=2) as (call, upstream):
+        await call.until("session.created")
+        # A turn of the caller right before it is an item of its own, which nobody has asked for.
+        call.append(300)
+        call.send("input_audio_buffer.commit")
+        for number, ms in enumerate((400, 700)):
+            content = [
+                {"type": "input_audio", "audio": sound(ms)},
+                {"type": "input_text", "text": f"{number}"},
+            ]
+            call.send(
+                "conversation.item.create", item={"type": "message", "role": "user", "content": content}
+            )
+        await call.until("conversation.item.done", 3)
+        call.grow_old()
+        await call.until("session.updated")
+        await upstream.until(lambda: len(upstream.seen[1]) > 3)
+        again = [event["item"] for event in upstream.seen[1] if event["type"] == "conversation.item.create"]
+        kept = [len(pybase64.b64decode(item["content"][0]["audio"])) // 48 for item in again]
+        assert kept == [300, 400, 700]
+        assert [item["content"][1:] for item in again[1:]] == [
+            [{"type": "input_text", "text": text}] for text in ("0", "1")
+        ]
+
+
+async def test_log_probabilities_are_asked_for_and_told_by_every_upstream_session(tmp_path: Path) -> None:
+    async with relayed(tmp_path) as (call, upstream):
+        await call.until("session.created")
+        included = ["item.input_audio_transcription.logprobs"]
+        call.send("session.update", session={"type": "realtime", "include": included})
+        assert (await call.until("session.updated"))["session"]["include"] == included
+        for count in (1, 2):
+            call.append(200)
+            call.send("input_audio_buffer.commit")
+            for kind in ("delta", "completed"):
+                event = await call.until(f"conversation.item.input_audio_transcription.{kind}", count)
+                assert event["logprobs"] == LOGPROBS
+            if count == 1:
+                call.grow_old()
+                await call.until("session.updated", 2)
+        update = upstream.seen[1][0]
+        assert (update["type"], update["session"]["include"]) == ("session.update", included)
+
+
+BOOK = McpToolInfo(name="book", input_schema={"type": "object"})
+
+
+@pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault != "mute"])
+async def test_an_upstream_that_fails_while_a_tool_is_called_in_front_of_it(
+    tmp_path: Path, fault: Fault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[McpEffect] = []
+    monkeypatch.setattr(Refusing, "perform", lambda _, effect: asked.append(effect))
+    async with relayed(tmp_path) as (call, upstream):
+        upstream.plans.append(("idle", fault))
+        await call.until("session.created")
+        server_ = {"type": "mcp", "server_label": "office", "server_url": "https://office.example/mcp"}
+        call.send(
+            "session.update",
+            session={"type": "realtime", "tools": [{**server_, "require_approval": "never"}]},
+        )
+        await call.until("session.updated")
+        (listing,) = asked
+        assert isinstance(listing, ListTools)
+        call.call.emit(ToolsListed(listing.listing, (BOOK,)))
+        call.say("call them")
+        done = (await call.until("response.done"))["response"]
+        assert (done["status"], done["status_details"]["error"]["code"]) == ("failed", CODES[fault])
+        (item,) = done["output"]
+        assert (item["type"], item["name"]) == ("mcp_call", "book")
+        assert "error" in item, item
+        # What it returns now comes too late for anybody.
+        made = asked[-1]
+        assert isinstance(made, CallTool)
+        call.call.emit(ToolAnswered(made.call, "booked"))
+        call.say("and now?")
+        assert (await call.until("response.done", 2))["response"]["status"] == "completed"
 
 
 async def test_another_engine_goes_on_with_the_conversation(tmp_path: Path) -> None:

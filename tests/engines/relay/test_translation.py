@@ -27,6 +27,8 @@ class Interpreter:
         self.paths: list[str] = []
         self.keys: list[str | None] = []
         self.seen: list[dict[str, Any]] = []
+        self.objection: dict[str, Any] | None = None
+        """The error in the place of a greeting."""
 
     async def talk(self, connection: ServerConnection) -> None:
         assert connection.request is not None
@@ -36,6 +38,9 @@ class Interpreter:
             session = {"type": "realtime", "id": "sess_probe", "model": "gpt-realtime-2"}
             await self.say(connection, "session.created", session=session)
             await connection.wait_closed()
+            return
+        if self.objection is not None:
+            await self.say(connection, "error", error=self.objection)
             return
         await self.say(connection, "session.created", session=SESSION)
         async for frame in connection:
@@ -115,6 +120,22 @@ async def test_a_client_secret_says_what_a_session_begins_with(tmp_path: Path) -
             async with websockets.connect(translations(url)):
                 pass
         assert nobody.value.response.status_code == 401
+
+
+async def test_a_model_that_the_upstream_does_not_translate_with(tmp_path: Path) -> None:
+    async with interpreted(tmp_path) as (url, upstream):
+        upstream.objection = {
+            "type": "invalid_request_error",
+            "code": "model_not_found",
+            "message": "No such model.",
+        }
+        async with websockets.connect(translations(url), **WHOLE) as line:
+            error = json.loads(await line.recv())["error"]
+            assert (error["type"], error["code"]) == ("server_error", "upstream_refused")
+            assert "of the model gpt-realtime-translate: model_not_found: No such model." in error["message"]
+            with contextlib.suppress(websockets.ConnectionClosed):
+                await line.recv()
+            assert (line.close_code, line.close_reason) == (1011, "upstream_refused")
 
 
 async def test_an_upstream_that_fails_is_named(tmp_path: Path) -> None:

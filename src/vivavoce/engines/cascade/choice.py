@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 from vivavoce.call.ports import (
     LanguageModel,
@@ -14,7 +16,7 @@ from vivavoce.call.ports import (
     VoiceActivityModel,
 )
 from vivavoce.call.settings import Settings, SettingsError
-from vivavoce.call.stage_settings import BUILT_IN, SttSettings, TtsSettings, VadSettings
+from vivavoce.call.stage_settings import BUILT_IN, LlmSettings, SttSettings, TtsSettings, VadSettings
 from vivavoce.engines.addresses import same_address
 from vivavoce.engines.cascade.end_of_turn import SyntaxEndOfTurn
 from vivavoce.engines.cascade.prompting import SpeakingRules
@@ -26,6 +28,8 @@ from vivavoce.protocol.errors import EngineError
 if TYPE_CHECKING:
     from vivavoce.engines.cascade.stt import PocketsphinxSettings
     from vivavoce.engines.cascade.tts import SynthesizerSettings
+
+Made = TypeVar("Made")
 
 
 class EnergyModel:
@@ -73,6 +77,19 @@ def speaking_rules(settings: Settings) -> SpeakingRules:
         raise SettingsError(f"prompt.rules: {error}") from error
 
 
+def _made(settings: Settings, stage: str, given: object, make: Callable[[Endpoint], Made]) -> list[Made]:
+    """The first choice of a stage and, where there is one, the second. Raises SettingsError."""
+    made = []
+    for endpoint in _endpoints(settings, stage, given):
+        try:
+            made.append(make(endpoint))
+        except EngineError as error:
+            if not endpoint.url:
+                raise
+            raise SettingsError(f"{endpoint.place}: {error.message}") from error
+    return made
+
+
 def _endpoints(settings: Settings, stage: str, given: object) -> list[Endpoint]:
     """The first and, where there is one, the second; an empty address is the built-in stage. Raises SettingsError."""
     found = []
@@ -117,12 +134,12 @@ def _voice_activity(given: VadSettings) -> VoiceActivityModel:
 
 
 def _transcriber(settings: Settings) -> Transcriber:
-    first, *rest = (_one_transcriber(settings.stt, one) for one in _endpoints(settings, "stt", settings.stt))
-    if not rest:
+    first, *second = _made(settings, "stt", settings.stt, partial(_one_transcriber, settings.stt))
+    if not second:
         return first
     from vivavoce.engines.cascade.stt.second import SecondTranscriber
 
-    return SecondTranscriber(first, rest[0])
+    return SecondTranscriber(first, *second)
 
 
 def _one_transcriber(given: SttSettings, endpoint: Endpoint) -> Transcriber:
@@ -137,10 +154,7 @@ def _one_transcriber(given: SttSettings, endpoint: Endpoint) -> Transcriber:
         endpoint.url, endpoint.model, endpoint.key, given.language, given.hints, given.timeout_ms / 1000
     )
     kind = SocketTranscriber if endpoint.url.startswith(("ws://", "wss://")) else RemoteTranscriber
-    try:
-        return kind(settings)
-    except EngineError as error:
-        raise SettingsError(f"{endpoint.place}: {error.message}") from error
+    return kind(settings)
 
 
 def _recognisers(given: SttSettings) -> PocketsphinxSettings:
@@ -155,42 +169,37 @@ def _recognisers(given: SttSettings) -> PocketsphinxSettings:
 
 
 def _language_model(settings: Settings) -> LanguageModel:
-    endpoints = _endpoints(settings, "llm", settings.llm)
-    models = [_one_model(settings, endpoint) for endpoint in endpoints]
-    return SteadyModel(*models) if endpoints[0].url else models[0]
+    models = _made(settings, "llm", settings.llm, partial(_one_model, settings.llm))
+    return SteadyModel(*models) if settings.llm.url not in ("", BUILT_IN) else models[0]
 
 
-def _one_model(settings: Settings, endpoint: Endpoint) -> LanguageModel:
+def _one_model(given: LlmSettings, endpoint: Endpoint) -> LanguageModel:
     if not endpoint.url:
         from vivavoce.engines.cascade.brain import Brain
 
         return Brain()
     from vivavoce.engines.cascade.chat import ChatModel
 
-    given = settings.llm
-    try:
-        return ChatModel(
-            endpoint.url,
-            endpoint.model,
-            endpoint.key,
-            first_token_s=given.first_token_ms / 1000,
-            between_tokens_s=given.next_token_ms / 1000,
-            sees_images=sees_images(given.sees_images, endpoint.model),
-        )
-    except EngineError as error:
-        raise SettingsError(f"{endpoint.place}: {error.message}") from error
+    return ChatModel(
+        endpoint.url,
+        endpoint.model,
+        endpoint.key,
+        first_token_s=given.first_token_ms / 1000,
+        between_tokens_s=given.next_token_ms / 1000,
+        sees_images=sees_images(given.sees_images, endpoint.model),
+    )
 
 
 # --- speaking -------------------------------------------------------------------------------------------------------------
 
 
 def _synthesizer(settings: Settings) -> Synthesizer:
-    first, *rest = (_one_synthesizer(settings.tts, one) for one in _endpoints(settings, "tts", settings.tts))
-    if not rest:
+    first, *second = _made(settings, "tts", settings.tts, partial(_one_synthesizer, settings.tts))
+    if not second:
         return first
     from vivavoce.engines.cascade.tts.second import SecondSynthesizer
 
-    return SecondSynthesizer(first, rest[0])
+    return SecondSynthesizer(first, *second)
 
 
 def _one_synthesizer(given: TtsSettings, endpoint: Endpoint) -> Synthesizer:
@@ -211,10 +220,7 @@ def _one_synthesizer(given: TtsSettings, endpoint: Endpoint) -> Synthesizer:
         given.first_audio_ms / 1000,
         given.next_audio_ms / 1000,
     )
-    try:
-        return RemoteSynthesizer(settings)
-    except EngineError as error:
-        raise SettingsError(f"{endpoint.place}: {error.message}") from error
+    return RemoteSynthesizer(settings)
 
 
 def _voices(given: TtsSettings) -> SynthesizerSettings:

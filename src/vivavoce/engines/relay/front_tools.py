@@ -194,6 +194,10 @@ class FrontTools:
             self._begin(hidden, item)
         return True
 
+    def hidden(self, item_id: str) -> bool:
+        """Whether an item is a hidden call."""
+        return item_id in self._hidden
+
     def _begin(self, hidden: Hidden, call: FunctionCallItem) -> None:
         following = self._known.running.get(hidden.response_id)
         if following is None or self._config is None:

@@ -6,7 +6,7 @@ from collections import deque
 
 import msgspec
 
-from vivavoce.audio.clip import Clip, ms_to_ticks
+from vivavoce.audio.clip import TICKS_PER_SECOND, Clip, ms_to_ticks
 from vivavoce.engines.relay.following import Following
 from vivavoce.protocol import server_events as se
 from vivavoce.protocol.items import InputAudio, Item, MessageItem
@@ -32,6 +32,9 @@ class Known:
         """What callers said whose words nobody knows yet: the latest, all items together no more than this."""
         self.running: dict[str, Following] = {}
         self.ended: deque[str] = deque(maxlen=ENDED_KEPT)
+        self._turns: deque[str] = deque(maxlen=ENDED_KEPT)
+        """Items that turns of the caller have become, or will at once."""
+        self._kept_ticks = speech_s * TICKS_PER_SECOND
 
     # --- items ----------------------------------------------------------------------------------------------------------
 
@@ -62,7 +65,16 @@ class Known:
 
     def spoken(self, item_id: str, clips: list[Clip]) -> None:
         """The caller has said something; the item, and maybe its words, come later."""
+        self._turns.append(item_id)
         self.speech.add(item_id, clips)
+
+    def given(self, item_id: str, clip: Clip) -> None:
+        """A client has put sound into an item: of what is longer than is kept, the end."""
+        self.speech.add(item_id, [clip.cut(max(0, clip.ticks - self._kept_ticks), clip.ticks)])
+
+    def begun_there(self, item_id: str) -> bool:
+        """Whether an item is the upstream's own doing, a turn or a part of a response, and answers no client's wish for one."""
+        return item_id in self._turns or any(item_id in one.outputs for one in self.running.values())
 
     def understood(self, item_id: str, text: str) -> None:
         """What the caller said."""

@@ -75,8 +75,9 @@ class Link:
         loop = asyncio.get_running_loop()
         until = loop.time() + self._route.connect_ms / 1000
         pause_s = FIRST_PAUSE_S
+        failure: Failure | None = None
         while True:
-            failure, wanted_s = await self._attempt(until)
+            failure, wanted_s = await self._attempt(until, failure)
             if failure is None:
                 return
             # Full jitter: clients that lost the same upstream must not come back in step.
@@ -87,8 +88,11 @@ class Link:
                 return
             await asyncio.sleep(wait_s)
 
-    async def _attempt(self, until: float) -> tuple[Failure | None, float | None]:
-        """Connect once: why it came to nothing, and when the upstream wants to be asked again."""
+    async def _attempt(self, until: float, before: Failure | None) -> tuple[Failure | None, float | None]:
+        """Connect once: why it came to nothing, and when the upstream wants to be asked again.
+
+        `before`: why the attempt before did. That time ran out says less.
+        """
         try:
             async with asyncio.timeout_at(until):
                 self._opened(
@@ -98,7 +102,9 @@ class Link:
             return refused.failure, refused.retry_after_s
         except ssl.SSLCertVerificationError as error:
             return failures.untrusted(error), None
-        except (OSError, TimeoutError) as error:
+        except TimeoutError as error:
+            return before or failures.unreachable(error), None
+        except OSError as error:
             return failures.unreachable(error), None
         return None, None
 

@@ -10,12 +10,13 @@ It is made of small machines: `Uplink` (which link counts, what was asked of it)
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import msgspec
 
 from vivavoce.audio.clip import Clip
-from vivavoce.audio.codec import encode_audio, wire_rate_hz
+from vivavoce.audio.codec import AudioError, decode_audio, encode_audio, wire_rate_hz
 from vivavoce.call.machines import AnySession
 from vivavoce.call.ports import Machine
 from vivavoce.engines.relay import failures
@@ -40,6 +41,7 @@ from vivavoce.protocol import server_events as se
 from vivavoce.protocol.client_events import ClientEvent
 from vivavoce.protocol.encode import to_plain
 from vivavoce.protocol.errors import ClientError
+from vivavoce.protocol.items import InputAudio, Item
 from vivavoce.protocol.responses import ErrorDetail
 from vivavoce.protocol.session_objects import SessionObject
 from vivavoce.session.connections import Connections
@@ -119,9 +121,7 @@ class Mirror:
         try:
             HANDLERS[type(event)](self, event, source, now_ms)
         except ClientError as error:
-            if error.event_id is None:
-                error.event_id = event.event_id
-            self.refuse(error, source)
+            self.connections.refuse(error, source, event.event_id)
 
     def refuse(self, error: ClientError, source: str) -> None:
         """Tell one attachment about its mistake; nothing else changes (house law 5)."""
@@ -148,7 +148,7 @@ class Mirror:
                     self.lose(failures.garbage(wrong), now_ms)
             case FromUpstream(link, frame) if link == self.up.successor:
                 if self._handover.said(frame, self.config, now_ms):
-                    self._taken_over(now_ms)
+                    self._go_on(now_ms)
             case LinkLost(link, failure) if link == self.up.link:
                 self.lose(failure, now_ms)
             case LinkLost(link, _) if link == self.up.successor:
@@ -179,7 +179,7 @@ class Mirror:
                         self.lose(failure, now_ms)
                 case "handover":
                     if self._handover.due(self.config, now_ms):
-                        self._taken_over(now_ms)
+                        self._go_on(now_ms)
                 case "expiry_near" | "return":
                     self.connections.due(name)
                 case "expiry":
@@ -198,14 +198,11 @@ class Mirror:
     # --- what the upstream makes of the session -------------------------------------------------------------------------
 
     def greeted(self, raw: dict[str, Any], now_ms: int) -> None:
-        """The upstream has shown its session: a first one has been told already what is wanted, a further one is made like the one before."""
+        """The upstream has shown its session; where that is to be another one, it has been told so already."""
         self.up.objection = None
         self.up.state = "opening"
-        if self.up.was_live:
-            self.up.ask("session.update", now_ms, session=as_update(self.config, self.up.raw))
-            self._carry_over(now_ms)
-        elif self.up.asked.ours("session.updated"):
-            self.up.raw = raw
+        if self.up.asked.ours("session.updated"):
+            self.up.raw = self.up.raw or raw
         else:
             self.updated(raw, None, now_ms)
 
@@ -256,6 +253,18 @@ class Mirror:
             self.updated(self.up.raw, None, now_ms)
             self.outbox.send(se.ErrorEvent, error=msgspec.structs.replace(detail, event_id=None))
 
+    def keep_given(self, item: Item, ask: Ask | None) -> None:
+        """An item that a client has asked for is there: the sound in it may have to be told to another upstream session."""
+        given = (
+            ask.event.item if ask is not None and isinstance(ask.event, ce.ConversationItemCreate) else None
+        )
+        parts = [part for part in getattr(given, "content", ()) if isinstance(part, InputAudio)]
+        # Sound is kept by item; which of several sounds of one item is which is not known.
+        if len(parts) == 1 and isinstance(parts[0].audio, str) and item.id not in self.known.conversation:
+            # What cannot be read here the upstream has taken all the same; nobody knows what as.
+            with contextlib.suppress(AudioError):
+                self.known.given(item.id, decode_audio(parts[0].audio, self.input.wire_format))
+
     def kept_sound(self, item_id: str) -> str | None:
         """What a caller said in an item, in the session's input format; None where it is not kept."""
         sound = self.known.speech.recall(item_id)
@@ -275,6 +284,7 @@ class Mirror:
         end_all(self, failure, now_ms, goes_on=goes_on)
         if again:
             self.up.begin(self.config, now_ms)
+            self._go_on(now_ms)
         elif goes_on:
             self._fail_over(now_ms)
         else:
@@ -297,14 +307,14 @@ class Mirror:
             self.outbox.send(se.SessionUpdated, session=self.config)
         self._ask_again(now_ms)
 
-    def _taken_over(self, now_ms: int) -> None:
-        """The successor counts now: make its session like the one before."""
+    def _go_on(self, now_ms: int) -> None:
+        """Another upstream session counts now: make it like the one before, ahead of whatever clients say next."""
+        self.input.begin_again()
         self.up.ask("session.update", now_ms, session=as_update(self.config, self.up.raw))
         self._carry_over(now_ms)
 
     def _carry_over(self, now_ms: int) -> None:
         """Another upstream session: tell it the conversation, and what was asked of the one before."""
-        self.input.begin_again()
         for item in carried(self.known.conversation, self.kept_sound):
             self.up.carried.add(item.id)
             self.up.ask("conversation.item.create", now_ms, item=as_created(to_plain(item)))

@@ -45,7 +45,7 @@ def read(mirror: Mirror, frame: bytes, now_ms: int) -> Wrong:
         except (ValueError, RecursionError):
             return "what it sends is no event"
         name, event = head.type, None
-    if not mirror.up.raw and name not in _BEFORE_GREETING and mirror.up.state == "dialling":
+    if mirror.up.state == "dialling" and name not in _BEFORE_GREETING:
         return f"{name} came before session.created"
     if name in BY_NAME:
         plain = msgspec.json.decode(frame)
@@ -131,7 +131,8 @@ def _error(mirror: Mirror, plain: dict[str, Any], frame: bytes, now_ms: int) -> 
 
 
 def _item_added(mirror: Mirror, event: se.ConversationItemAdded, frame: bytes, now_ms: int) -> Wrong:
-    mirror.up.asked.answered("conversation.item.added")
+    if not (mirror.known.begun_there(event.item.id) or mirror.front.hidden(event.item.id)):
+        mirror.keep_given(event.item, mirror.up.asked.answered("conversation.item.added"))
     if event.item.id in mirror.front.unseen or event.item.id in mirror.known.conversation:
         return None
     if event.previous_item_id in mirror.front.unseen:

@@ -61,6 +61,8 @@ class TranslationMirror:
         self._unseen: list[str] = []
         self._closed = False
         """The upstream has said that everything was said."""
+        self._objection: Failure | None = None
+        """What it said in the place of a greeting."""
         self.outbox.put(Dial(self._link, "translation", rules.model or opening.model))
         self.deadlines.set("upstream", now_ms + rules.hello_ms)
         if setup.get("audio"):
@@ -141,11 +143,22 @@ class TranslationMirror:
             return
         if name == "session.created":
             self._greeted(msgspec.json.decode(frame).get("session"))
-        elif self._session is None and name != "error":
+        elif self._session is None and name == "error":
+            self._objected(msgspec.json.decode(frame).get("error"))
+        elif self._session is None:
             self._lose(failures.garbage(f"{name[:80]} came before session.created"))
         else:
             self._closed = self._closed or name == "session.closed"
             self.outbox.put(Send(ForeignEvent(type=name), None, frame))
+
+    def _objected(self, error: Any) -> None:
+        """It does not want the session; what comes of it, the end of the link will show."""
+        try:
+            detail = msgspec.convert(error, ErrorDetail)
+        except msgspec.ValidationError:
+            self._lose(failures.garbage("an error that says nothing"))
+            return
+        self._objection = failures.objected(detail, self._rules.model or self.config.model)
 
     def _greeted(self, session: Any) -> None:
         if not isinstance(session, dict) or self._session is not None:
@@ -166,6 +179,7 @@ class TranslationMirror:
         self.outbox.put(Send(ForeignEvent(type="session.created"), source, frame))
 
     def _lose(self, failure: Failure) -> None:
+        failure = self._objection or failure
         self.outbox.put(Drop(self._link))
         if self._closed:
             self.outbox.put(Hangup(1000, "the session is closed"))

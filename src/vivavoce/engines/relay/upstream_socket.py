@@ -12,7 +12,7 @@ from typing import cast
 from urllib.parse import urlsplit
 
 from websockets.client import ClientProtocol
-from websockets.exceptions import InvalidState
+from websockets.exceptions import InvalidState, PayloadTooBig, ProtocolError
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Response
 from websockets.protocol import State
@@ -79,8 +79,7 @@ class UpstreamSocket(asyncio.Protocol):
         """It is over, in order or not."""
         if not self.opened.done():
             self.opened.set_exception(Refused(failures.unreachable(exc or ConnectionResetError())))
-        said = self._conn.close_rcvd
-        self._end(failures.closed(said.code if said else 1006, said.reason if said else "", self._key))
+        self._end(self._why())
 
     # --- what may be asked ----------------------------------------------------------------------------------------------
 
@@ -121,6 +120,16 @@ class UpstreamSocket(asyncio.Protocol):
             self._transport.abort()
 
     # --- inside ---------------------------------------------------------------------------------------------------------
+
+    def _why(self) -> Failure:
+        """Why it is over."""
+        broken = self._conn.parser_exc
+        if isinstance(broken, PayloadTooBig):
+            return failures.garbage(f"a message of more than {LARGEST_FRAME_BYTES // 1024 // 1024} MB")
+        if isinstance(broken, ProtocolError | UnicodeDecodeError):
+            return failures.garbage("what it sends is no WebSocket frame")
+        said = self._conn.close_rcvd
+        return failures.closed(said.code if said else 1006, said.reason if said else "", self._key)
 
     def _take(self) -> None:
         for event in self._conn.events_received():

@@ -99,7 +99,9 @@ class SocketTranscriber:
             "turn_detection": None,
         }
         included = (
-            {"include": ["item.input_audio_transcription.logprobs"]} if hints.logprobs and not self.logprobs_refused else {}
+            {"include": ["item.input_audio_transcription.logprobs"]}
+            if hints.logprobs and not self.logprobs_refused
+            else {}
         )
         return {"type": "transcription", "audio": {"input": heard}} | included
 
