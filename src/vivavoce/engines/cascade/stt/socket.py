@@ -200,8 +200,8 @@ class SocketUtterance:
         self._hints = listener.hints
         self._recording = Recording(RATE_HZ)
         self._outbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        self._sent: list[bytes] = []
-        """What went to a session of which it is not known yet whether it was taken."""
+        self._sent: list[bytes] | None = []
+        """What went to a session that may be refused; None once it is not."""
         self._said = ""
         self.logprobs: tuple[LogProb, ...] = ()
         self.task = asyncio.create_task(self._run())
@@ -272,11 +272,11 @@ class SocketUtterance:
 
         with contextlib.suppress(ConnectionClosed):  # whoever receives says so
             update = {"type": "session.update", "session": session}
-            for frame in (msgspec.json.encode(update), *self._sent):
+            for frame in (msgspec.json.encode(update), *(self._sent or ())):
                 await socket.send(frame, text=True)
             while True:
                 frame = msgspec.json.encode(await self._outbox.get())
-                if keep:
+                if keep and self._sent is not None:
                     self._sent.append(frame)
                 await socket.send(frame, text=True)
 
@@ -285,7 +285,9 @@ class SocketUtterance:
         while True:
             event = self._event(await socket.recv())
             kind = event.get("type", "")
-            if kind == "conversation.item.input_audio_transcription.delta":
+            if kind in ("session.updated", "transcription_session.updated"):
+                self._sent = None
+            elif kind == "conversation.item.input_audio_transcription.delta":
                 self._said += str(event.get("delta") or "")
                 self._on_partial(self._said.strip())
             elif kind == "conversation.item.input_audio_transcription.completed":
