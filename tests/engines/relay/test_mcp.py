@@ -89,7 +89,7 @@ async def test_a_client_that_asks_to_go_on_is_answered_once(tmp_path: Path) -> N
         (left,) = (await client.until("rate_limits.updated"))["rate_limits"]
         assert (left["name"], left["remaining"]) == ("requests", 0)
         assert not client.of_type("error")
-        # Of its own accord it would have had one more.
+        # A request of its own would have been one more.
         await client.say("And now?")
         assert (await client.until("error"))["error"]["code"] == "rate_limit_exceeded"
         assert len(client.of_type("response.created")) == 2

@@ -63,6 +63,11 @@ def _append(mirror: Mirror, event: ce.InputAudioBufferAppend, source: str, now_m
     mirror.receive_audio(mirror.read_audio(event), now_ms)
 
 
+def _commit(mirror: Mirror, event: ce.InputAudioBufferCommit, source: str, now_ms: int) -> None:
+    mirror.rounds.said()
+    _forward(mirror, event, source, now_ms)
+
+
 def _forward(mirror: Mirror, event: ClientEvent, source: str, now_ms: int) -> None:
     """Send it up as it is."""
     plain = to_plain(event)
@@ -126,7 +131,7 @@ Handler = Callable[["Mirror", Any, str, int], None]
 HANDLERS: dict[type, Handler] = {
     ce.SessionUpdate: _update_session,
     ce.InputAudioBufferAppend: _append,
-    ce.InputAudioBufferCommit: _forward,
+    ce.InputAudioBufferCommit: _commit,
     ce.InputAudioBufferClear: _forward,
     ce.OutputAudioBufferClear: _clear_output,
     ce.ConversationItemCreate: _create_item,
