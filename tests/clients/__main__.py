@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.clients import page, record
-from tests.clients.catalogue import BEHIND, CLIENTS, ENGINES, LOCAL_CASES, Client
+from tests.clients.catalogue import BEHIND, CLIENTS, ENGINES, LOCAL_CASES, RELAY_TO_A_MODEL, Client
 from tests.clients.matrix import Outcome, Stand, elsewhere, run_case, standing
 
 
@@ -46,8 +46,13 @@ def arguments() -> argparse.Namespace:
         metavar="URL",
         help="another server, e.g. https://api.openai.com/v1; its key is taken from OPENAI_API_KEY",
     )
+    parser.add_argument(
+        "--relay-to",
+        metavar="URL",
+        help="the same, but through our relay in front of it, with both dialects and MCP",
+    )
     given = parser.parse_args()
-    if given.against and given.record:
+    if given.record and (given.against or given.relay_to):
         parser.error("what another server does is not on record")
     return given
 
@@ -61,8 +66,10 @@ def found(given: argparse.Namespace, folder: Path) -> Iterator[tuple[Client, Out
             for client in wanted:
                 yield from run_client(client, given, stand)
         return
-    for engine in given.engine or ENGINES:
-        before = f" before a second server, {BEHIND[engine]}" if engine in BEHIND else ""
+    for engine in [RELAY_TO_A_MODEL] if given.relay_to else given.engine or ENGINES:
+        before = (
+            f" before {given.relay_to or f'a second server, {BEHIND[engine]}'}" if engine in BEHIND else ""
+        )
         print(f"\n{engine}{before}", flush=True)
         yield from run_engine(engine, wanted, given, folder / engine)
 
@@ -74,7 +81,8 @@ def run_engine(
     for tls in sorted({client.tls for client in clients}):
         some = [client for client in clients if client.tls is tls and wanted_cases(client, given, engine)]
         if some:
-            with standing(engine, folder / ("tls" if tls else "plain"), tls=tls) as stand:
+            place = folder / ("tls" if tls else "plain")
+            with standing(engine, place, tls=tls, upstream=given.relay_to) as stand:
                 for client in some:
                     yield from run_client(client, given, stand)
 

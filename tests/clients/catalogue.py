@@ -15,6 +15,8 @@ from tests.docs.programs import CLIENTS_PYTHON, NODE_MODULES
 PROGRAMS = Path(__file__).parent / "programs"
 BEHIND = {"relay": "scripted", "relay-cascade": "cascade"}
 """The relay in front of a second server: the engine that answers there."""
+RELAY_TO_A_MODEL = "relay-cascade"
+"""Which of them is like a relay to a model."""
 ENGINES = ("scripted", "cascade", *BEHIND)
 """What is run unless something else is asked for, and kept on record."""
 REST_CASES = frozenset({"rest", "pipeline", "pipeline_streamed"})

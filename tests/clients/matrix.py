@@ -57,7 +57,7 @@ class Stand:
     engine: str
     server: Server | None
     upstream: Stand | None = None
-    """What a relay stands in front of: another server of ours."""
+    """What a relay stands in front of."""
 
     def log(self) -> str:
         """Everything our server has logged so far."""
@@ -73,15 +73,18 @@ class Stand:
 
 
 @contextlib.contextmanager
-def standing(engine: str, folder: Path, *, tls: bool = False) -> Iterator[Stand]:
-    """A server with one engine, as `vivavoce serve` starts it, on a free port until the block ends; a relay with the server behind it."""
+def standing(engine: str, folder: Path, *, tls: bool = False, upstream: str | None = None) -> Iterator[Stand]:
+    """A server with one engine, as `vivavoce serve` starts it, on a free port until the block ends; a relay with the server behind it.
+
+    `upstream`: the address of somebody else's server, which is to be behind the relay instead.
+    """
     if engine not in BEHIND:
         with _served(engine, ["--engine", engine], folder, tls=tls) as stand:
             yield stand
         return
     with (
-        standing(BEHIND[engine], folder / "upstream") as upstream,
-        _served(engine, ["--engine", "relay"], folder, tls=tls, upstream=upstream) as stand,
+        elsewhere(upstream, folder) if upstream else standing(BEHIND[engine], folder / "upstream") as behind,
+        _served(engine, ["--engine", "relay"], folder, tls=tls, upstream=behind) as stand,
     ):
         yield stand
 
@@ -93,7 +96,7 @@ def _served(
     settings = {"VIVAVOCE_SERVER__LOG_LEVEL": "debug", "VIVAVOCE_MCP__ALLOW": "127.0.0.1"}
     command = [sys.executable, "-m", "vivavoce", "serve", *chosen]
     if upstream:
-        settings["VIVAVOCE_UPSTREAM_URL"] = upstream.url
+        settings |= {"VIVAVOCE_UPSTREAM_URL": upstream.url, "VIVAVOCE_UPSTREAM_KEY": upstream.key}
     if engine == "scripted":
         command += ["--script", str(PROGRAMS / "script.toml")]
     if tls:

@@ -161,12 +161,15 @@ CASES: Final = """\
 UNVERIFIED: Final = """\
 ## Not verified against OpenAI itself
 
-Here, nothing was run against OpenAI's own service. What its events look like is known from its published SDKs, its OpenAPI document and its guides;
-where they are silent or disagree, we chose (`docs/adr/`). With a key, the same programs run against it, and would show where they do not hold:
+Here, nothing was run against OpenAI's own service, neither clients nor the [relay](relay.md). What its events look like is known from its published SDKs, its OpenAPI document
+and its guides; where they are silent or disagree, we chose (`docs/adr/`). With a key, this runs the same programs through the relay against it, in both dialects, and
+shows what does not hold (every answer is paid for; `--case text --client openai-python` is one of them):
 
 ```sh
-OPENAI_API_KEY=sk-... make clients ARGS="--against https://api.openai.com/v1"
+OPENAI_API_KEY=sk-... make clients ARGS="--relay-to https://api.openai.com/v1"
 ```
+
+With `--against` in the place of `--relay-to` the programs speak to it directly: what fails there as well is not the relay's.
 
 GPT-Live (`/v1/live/sessions`) is another API, and not served.
 """

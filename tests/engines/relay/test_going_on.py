@@ -242,6 +242,21 @@ async def test_sound_that_a_client_has_put_into_an_item_goes_along(tmp_path: Pat
         ]
 
 
+async def test_only_what_was_heard_goes_along(tmp_path: Path) -> None:
+    async with relayed(tmp_path) as (call, upstream):
+        await call.until("session.created")
+        call.say("hello")
+        item = (await call.until("response.done"))["response"]["output"][0]["id"]
+        call.send("conversation.item.truncate", item_id=item, content_index=0, audio_end_ms=50)
+        await call.until("conversation.item.truncated")
+        (sent,) = (event for event in upstream.seen[0] if event["type"] == "conversation.item.truncate")
+        assert (sent["item_id"], sent["audio_end_ms"]) == (item, 50)
+        call.grow_old()
+        await call.until("session.updated")
+        await upstream.until(lambda: len(upstream.seen[1]) > 2)
+        assert told(upstream, 1) == [("user", "hello"), ("assistant", "Good")]
+
+
 async def test_log_probabilities_are_asked_for_and_told_by_every_upstream_session(tmp_path: Path) -> None:
     async with relayed(tmp_path) as (call, upstream):
         await call.until("session.created")
