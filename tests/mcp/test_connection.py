@@ -65,10 +65,12 @@ async def test_a_process_is_listed_called_lost_and_found_again(monkeypatch: pyte
         assert await made.call("count", "{}") == "1"  # A new process.
 
 
-async def test_a_command_that_is_not_there() -> None:
+async def test_a_command_that_is_not_there(caplog: pytest.LogCaptureFixture) -> None:
     async with connection(Command("/no/such/command", (), (), None)) as made:
         error = await failure(made)
         assert error == McpProtocolError(code=-32000, message="the server's command could not be started")
+        # Which one it is stands in the operator's log alone.
+        assert "/no/such/command" in caplog.text
 
 
 async def test_a_server_over_http(http_port: int) -> None:

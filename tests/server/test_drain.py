@@ -78,7 +78,9 @@ async def test_what_is_still_there_when_the_drain_is_over_is_told_and_closed(tmp
 
 
 @pytest.mark.parametrize(
-    "signals", [(signal.SIGTERM, signal.SIGTERM), (signal.SIGINT,)], ids=["a second SIGTERM", "Ctrl-C"]
+    "signals",
+    [(signal.SIGTERM, signal.SIGTERM), (signal.SIGHUP, signal.SIGTERM), (signal.SIGINT,)],
+    ids=["a second SIGTERM", "SIGTERM after the terminal was closed", "Ctrl-C"],
 )
 async def test_at_once(tmp_path: Path, signals: tuple[signal.Signals, ...]) -> None:
     async with (

@@ -159,8 +159,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def data_path(self) -> Path:
-        """The data folder, `~` expanded."""
-        return Path(self.data_dir).expanduser()
+        """The data folder from / on, `~` expanded: what is shown of it can be pasted in any other folder."""
+        return Path(self.data_dir).expanduser().absolute()
 
 
 PREFIX = "VIVAVOCE_"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -33,6 +34,8 @@ from vivavoce.protocol.items import (
     McpToolExecutionError,
     McpToolInfo,
 )
+
+log = logging.getLogger("vivavoce.mcp")
 
 INVALID_PARAMS = -32602
 MOST_PAGES = 50
@@ -186,6 +189,8 @@ class Connection:
             said = shorten(strike_out(error.error.message, self._reach.secrets), LONGEST_MESSAGE)
             return McpProtocolError(code=error.error.code, message=said)
         if isinstance(error, OSError) and isinstance(self._reach, Command):
+            # The client is not told what stands in the operator's settings; the operator is.
+            log.warning("the command of an MCP server could not be started: %s", error)
             message = "the server's command could not be started"
         else:
             message = f"the connection to {where} failed ({type(error).__name__})"

@@ -70,7 +70,7 @@ def python(_: Settings) -> Iterator[Finding]:
 
 def data_folder(settings: Settings) -> Iterator[Finding]:
     """Whether data can be kept. Calls need none of it, so a server without a folder starts and answers."""
-    folder = settings.data_path.absolute()
+    folder = settings.data_path
     fix = "name a folder that can be written: --data-dir or VIVAVOCE_DATA_DIR"
     try:
         existing = nearest_existing(folder)
@@ -205,7 +205,7 @@ def certificate(settings: Settings) -> Iterator[Finding]:
 
 def _first_certificate(path: Path) -> Finding:
     try:
-        try_writing(nearest_existing(path.absolute().parent))
+        try_writing(nearest_existing(path.parent))
     except OSError as error:
         said = f"{path} cannot be made: {error.strerror}; the server does not start"
         return Finding("tls", "failed", said, "--data-dir FOLDER, or --tls-cert FILE --tls-key FILE")

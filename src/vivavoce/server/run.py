@@ -6,6 +6,7 @@ import errno
 import gc
 import logging
 import os
+import signal
 import socket
 import sys
 from urllib.parse import urlsplit
@@ -30,6 +31,7 @@ def serve(settings: Settings) -> int:
         print(f"vivavoce: {problem}", file=sys.stderr)
         return 2
     _make_data_folder(settings)
+    _hang_up_gently()
     workers = settings.server.workers or usable_cores()
     try:
         certificate = tls.Certificate(settings) if tls.wanted(settings) else None
@@ -63,6 +65,12 @@ def _make_data_folder(settings: Settings) -> None:
             settings.data_path,
             error.strerror,
         )
+
+
+def _hang_up_gently() -> None:
+    """A terminal that is closed ends the server as whoever stops a service does; under `nohup` it does not."""
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
 
 
 def _serve_here(settings: Settings, certificate: tls.Certificate | None) -> int:

@@ -246,7 +246,7 @@ async def _run(descriptor: int) -> int:
 def main(arguments: list[str]) -> int:
     """Run one process that serves."""
     descriptor, parent = (int(word) for word in arguments)
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     die_with_parent(parent)
     import uvloop

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -79,6 +80,10 @@ async def dial(url: str, model: str, key: str | None, timeout_s: float = 10.0) -
     except ConnectionRefusedError:
         hint = "start a server with `vivavoce serve`, or leave --url out"
         raise TalkError(Exit.UNREACHABLE, f"nothing answers at {name} (connection refused): {hint}") from None
+    except ssl.SSLCertVerificationError as error:
+        hint = "if the server made it itself, export SSL_CERT_FILE=... as its first lines say"
+        said = f"the certificate of {name} is not trusted here ({error.verify_message}): {hint}"
+        raise TalkError(Exit.UNREACHABLE, said) from None
     except (OSError, InvalidHandshake, EOFError) as error:
         raise TalkError(Exit.UNREACHABLE, f"cannot talk to {name}: {_one_line(error)}") from None
     return Connection(socket, name)

@@ -54,7 +54,8 @@ def main(arguments: list[str]) -> None:
     descriptor, parent, niceness = (int(word) for word in arguments)
     # Ctrl-C goes to the whole terminal: the server decides what it means, and closes the socket when it
     # is time.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     die_with_parent(parent)
     if niceness:
         with contextlib.suppress(OSError):
