@@ -99,6 +99,22 @@ def test_tool_outputs_that_are_answered_in_time() -> None:
     assert watch(tool_line, scenario) == []
 
 
+def test_the_time_to_ask_counts_from_the_end_of_what_is_being_said() -> None:
+    async def scenario(line: Watched) -> None:
+        line.send("response.create")
+        await line.until("response.done")
+        line.send("response.create", response={"conversation": "none", "input": []})
+        line.answer_tool(0)
+        line.answer_tool(1)
+        await asyncio.sleep(7.9)
+        assert line.hints() == []
+        await asyncio.sleep(0.2)
+
+    assert watch(lambda: Watched(scripted(script=TOOLS, llm_delay_ms=5000)), scenario) == [
+        "tool_output_without_response"
+    ]
+
+
 def test_a_handoff_takes_the_output_back() -> None:
     async def scenario(line: Watched) -> None:
         line.send("response.create")
@@ -315,6 +331,22 @@ def test_turns_that_go_on(pause_ms: int, found: list[str]) -> None:
 
     quick = {"session__silence_duration_ms": 300}
     assert watch(lambda: Watched(scripted("Yes.", llm_delay_ms=2000), **quick), scenario) == found
+
+
+def test_turns_that_words_have_ended_are_not_cut_short_by_silence() -> None:
+    detection = {"type": "semantic_vad", "eagerness": "high"}
+
+    async def scenario(line: Watched) -> None:
+        line.send(
+            "session.update", session={"type": "realtime", "audio": {"input": {"turn_detection": detection}}}
+        )
+        for _ in range(4):
+            await line.stream(800)
+            await line.stream(600, loud=False)
+        await line.stream(2000, loud=False)
+        assert len(line.client.of_type("input_audio_buffer.speech_stopped")) == 4
+
+    assert watch(lambda: Watched(scripted("Yes.", llm_delay_ms=2000)), scenario) == []
 
 
 # --- all of it ----------------------------------------------------------------------------------------------------------
