@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from vivavoce.call.settings import Settings, load_settings
 from vivavoce.server.auth import Admitted, Authority, Refusal, bearer, has_keys
+from vivavoce.server.client_secrets import FILE as SECRETS
 from vivavoce.server.client_secrets import Opening
 from vivavoce.server.keys import FILE, KeysError, KeyStore
 
@@ -183,4 +186,38 @@ def test_without_keys_a_secret_is_checked_all_the_same(tmp_path: Path) -> None:
     assert status(authority.admit(headers("ek_local"), secrets=True)) == 200
     # The first key ends what was given out to everybody.
     KeyStore(tmp_path).create("")
+    assert status(authority.admit(headers(value), secrets=True)) == 401
+
+
+def test_a_client_secret_that_was_changed_in_the_table_opens_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What it begins with is sealed with the secret: whoever can write to the table cannot make it say something else."""
+    authority = Authority(settings(tmp_path))
+    value, _ = authority.secrets.mint("local", Opening(session={"instructions": "Be brief."}), 600)
+    assert status(authority.admit(headers(value), secrets=True)) == 200
+    with closing(sqlite3.connect(tmp_path / SECRETS)) as table, table:
+        ((sealed,),) = table.execute("SELECT sealed FROM secrets")
+        assert b"brief" not in sealed
+        table.execute("UPDATE secrets SET sealed = ?", (sealed[:-1] + bytes([sealed[-1] ^ 1]),))
+    assert status(authority.admit(headers(value), secrets=True)) == 500
+    assert "changed by somebody else" in caplog.text
+    assert value not in caplog.text
+
+
+def test_a_table_of_client_secrets_that_cannot_be_read_opens_nothing(tmp_path: Path) -> None:
+    authority = Authority(settings(tmp_path))
+    value, _ = authority.secrets.mint("local", Opening(), 600)
+    for left in tmp_path.glob(f"{SECRETS}*"):
+        left.write_bytes(b"no database at all" * 100)
+    assert status(authority.admit(headers(value), secrets=True)) == 500
+    assert status(authority.admit(headers("ek_" + "0" * 40), secrets=True)) == 500
+
+
+def test_client_secrets_of_a_key_that_cannot_be_looked_up_open_nothing(tmp_path: Path) -> None:
+    record, _ = KeyStore(tmp_path).create("")
+    authority = Authority(settings(tmp_path, KEYS))
+    value, _ = authority.secrets.mint(record.id, Opening(), 600)
+    assert status(authority.admit(headers(value), secrets=True)) == 200
+    (tmp_path / FILE).write_text("{")
     assert status(authority.admit(headers(value), secrets=True)) == 401
