@@ -50,11 +50,14 @@ class Relayed(Line):
         async with asyncio.timeout(20):
             return await super().until(type_, count)
 
+    @property
+    def mirror(self) -> Mirror:
+        assert isinstance(self.call.machine, Mirror)
+        return self.call.machine
+
     def grow_old(self) -> None:
         """The upstream session's time is up."""
-        machine = self.call.machine
-        assert isinstance(machine, Mirror)
-        machine.deadlines.set("handover", self.now_ms)
+        self.mirror.deadlines.set("handover", self.now_ms)
         self.call.emit(LinkLost("nobody's", garbage("this only wakes the call up")))
 
     def say(self, text: str) -> None:
@@ -338,6 +341,21 @@ async def test_another_engine_goes_on_with_the_conversation(tmp_path: Path) -> N
         assert not call.client.of_type("error")
 
 
+async def test_what_was_asked_while_nobody_could_be_reached_another_engine_answers(tmp_path: Path) -> None:
+    async with relayed(tmp_path, stand_in=True) as (call, upstream):
+        await call.until("session.created")
+        call.say("hello")
+        await call.until("response.done")
+        upstream.refusals.extend([(503, b"", {"Retry-After": "0.1"})] * 50)
+        await upstream.hang_up_all()
+        await upstream.until(lambda: call.mirror.up.state == "dialling")
+        call.say("welcome back")
+        done = await call.until("response.done", 2)
+        assert done["response"]["output"][0]["content"][0]["transcript"] == "You said so."
+        assert not call.client.of_type("error")
+        assert len(upstream.refusals) > 40  # It was tried for one time to connect, and not three.
+
+
 async def test_the_cascade_goes_on_with_the_conversation(tmp_path: Path) -> None:
     """Its stages are another server's, so that it costs no processes of its own; what is between them is the cascade."""
     given = {"relay__failover": "cascade", "vad__kind": "energy"}
@@ -384,9 +402,9 @@ async def test_the_cascade_goes_on_with_the_conversation(tmp_path: Path) -> None
 
 async def test_another_engine_answers_from_the_beginning_where_there_is_no_upstream(tmp_path: Path) -> None:
     async with relayed(tmp_path, stand_in=True) as (call, upstream):
-        upstream.refusals.extend([(503, b"", {})] * 50)
+        upstream.refusals.extend([(503, b"", {"Retry-After": "9"})])
+        call.say("hello")  # It does not wait to be greeted.
         created = await call.until("session.created")
         assert created["session"]["vivavoce"]["engine"] == "scripted"
-        call.say("hello")
         done = await call.until("response.done")
         assert done["response"]["output"][0]["content"][0]["transcript"] == "Here is somebody else."

@@ -88,10 +88,9 @@ class Asked:
         )
 
     def take_all(self) -> Iterator[Ask]:
-        """Nothing is going to be answered any more: what was open, oldest first in each type."""
+        """Nothing is going to be answered any more: what was open, oldest first."""
+        open_ids = {up_id for waiting in self._waiting.values() for up_id in waiting}
+        asks, self._by_id = self._by_id, {}
         for waiting in self._waiting.values():
-            while waiting:
-                ask = self._by_id.get(waiting.popleft())
-                if ask is not None:
-                    yield ask
-        self._by_id.clear()
+            waiting.clear()
+        return (ask for up_id, ask in asks.items() if up_id in open_ids)

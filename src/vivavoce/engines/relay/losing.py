@@ -15,24 +15,31 @@ if TYPE_CHECKING:
 
 REPEATED = frozenset({"session.update", "conversation.item.create", "conversation.item.delete"})
 """What a client asked of an upstream that was lost before it answered, and what is simply asked of the next."""
+UNSENT = REPEATED | {"response.create", "conversation.item.retrieve"}
+"""The same of what never got to an upstream, where another engine goes on at once. Sound that was on its way is gone, so its commit is not among it."""
 
 
-def end_all(mirror: Mirror, failure: Failure, now_ms: int, *, goes_on: bool) -> None:
-    """Nothing more comes of what was going on; everybody concerned is told. If it `goes_on`, questions are kept, and speech is spoken of."""
+def end_all(mirror: Mirror, failure: Failure, now_ms: int, repeated: frozenset[str] | None) -> None:
+    """Nothing more comes of what was going on; everybody concerned is told.
+
+    `repeated`: the questions that are kept, since the session goes on; None: it does not.
+    """
     mirror.front.abandon()
     told = mirror.answering.fail(failure, now_ms)
-    told = _end_questions(mirror, failure, goes_on=goes_on) or told
+    told = _end_questions(mirror, failure, now_ms, repeated) or told
     unheard = mirror.input.unheard(mirror.config)
     mirror.input.emptied()
-    if unheard and goes_on and not told:
+    if unheard and repeated is not None and not told:
         blame(mirror.outbox, failure)
 
 
-def _end_questions(mirror: Mirror, failure: Failure, *, goes_on: bool) -> bool:
-    kept: list[Ask] = mirror.up.repeat if goes_on else []
+def _end_questions(mirror: Mirror, failure: Failure, now_ms: int, repeated: frozenset[str] | None) -> bool:
+    kept: list[Ask] = mirror.up.repeat if repeated is not None else []
     told = False
     for ask in mirror.up.asked.take_all():
-        if goes_on and ask.kind in REPEATED:
+        if ask.kind == "response.create":
+            mirror.answering.refused(now_ms)  # Whoever is asked again counts it again.
+        if repeated is not None and ask.kind in repeated:
             kept.append(ask)
         elif ask.source is not None:
             blame(mirror.outbox, failure, ask.source, ask.event_id)

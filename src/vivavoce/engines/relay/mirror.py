@@ -28,7 +28,7 @@ from vivavoce.engines.relay.front_tools import FrontTools
 from vivavoce.engines.relay.handover import Handover
 from vivavoce.engines.relay.input import Input
 from vivavoce.engines.relay.known import Known
-from vivavoce.engines.relay.losing import blame, end_all
+from vivavoce.engines.relay.losing import REPEATED, UNSENT, blame, end_all
 from vivavoce.engines.relay.reading import end, read
 from vivavoce.engines.relay.rules import Rules
 from vivavoce.engines.relay.session_view import SessionView
@@ -278,16 +278,19 @@ class Mirror:
     def lose(self, failure: Failure, now_ms: int) -> None:
         """The link is of no use any more: end what was going on, say why, and go on with another if there is hope."""
         failure = self.up.objection or failure
-        again = self.up.lost(now_ms) and self.up.was_live and failure.passing
-        goes_on = again or self.rules.stand_in is not None
+        # An upstream that cannot be reached is not waited for where somebody else can answer.
+        instead = self.rules.stand_in is not None and self.up.state == "dialling"
+        again = self.up.lost(now_ms) and self.up.was_live and failure.passing and not instead
         self.outbox.put(Warn(f"{failure.code}: {failure.message}"))
-        end_all(self, failure, now_ms, goes_on=goes_on)
         if again:
+            end_all(self, failure, now_ms, REPEATED)
             self.up.begin(self.config, now_ms)
             self._go_on(now_ms)
-        elif goes_on:
+        elif self.rules.stand_in is not None:
+            end_all(self, failure, now_ms, UNSENT if instead else REPEATED)
             self._fail_over(now_ms)
         else:
+            end_all(self, failure, now_ms, None)
             self.up.end()
             blame(self.outbox, failure)
             self.outbox.put(Hangup(1011, failure.code))
