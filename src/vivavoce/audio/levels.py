@@ -28,10 +28,5 @@ def peak_dbfs(clip: Clip) -> float:
     return _decibels(float(max(int(samples.max()), -int(samples.min()))))
 
 
-def is_silent(clip: Clip, threshold_dbfs: float = -60.0) -> bool:
-    """Whether no sample is louder than `threshold_dbfs`."""
-    return peak_dbfs(clip) <= threshold_dbfs
-
-
 def _decibels(amplitude: float) -> float:
     return max(FLOOR_DBFS, 20 * math.log10(amplitude / 32768)) if amplitude > 0 else FLOOR_DBFS

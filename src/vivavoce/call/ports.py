@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -365,7 +365,3 @@ class Stages:
     end_of_turn: EndOfTurn | None = None
     language: str = "en"
     instruct: Callable[[str, bool], str] | None = None
-
-
-Emit = Callable[[Signal], None]
-Closer = Callable[[], Awaitable[None]]

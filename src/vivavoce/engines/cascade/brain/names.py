@@ -158,9 +158,6 @@ def _after_cues(slot: Slot, scene: Scene) -> list[Value]:
     return found
 
 
-_BEFORE_NAMES = word_set("the a an is of called named my number") | HONORIFICS
-
-
 def _run_end(scene: Scene, start: int) -> int:
     """Where a name that begins at `start` ends: at a function word, a courtesy, or a word something else explains."""
     end = start
