@@ -55,6 +55,14 @@ async def asked(model: Model, second: Model | None = None, prompt: Prompt = PROM
     return [chunk async for chunk in SteadyModel(model, second).stream(prompt)]
 
 
+async def test_a_tool_that_nobody_offered_is_called_where_none_was_offered() -> None:
+    """The session's client sees what its model made up; there is no name to suggest instead."""
+    model = Model([[ModelToolCall(0, "made_up", "{}"), STOP]])
+    prompt = Prompt(({"role": "user", "content": "hello"},))
+    assert await asked(model, prompt=prompt) == [ModelToolCall(0, "made_up", "{}"), STOP]
+    assert len(model.prompts) == 1
+
+
 async def test_pieces_become_whole_calls_behind_the_text() -> None:
     model = Model(
         [[ModelToolCall(0, "get_order", '{"x"'), ModelText("Wait."), ModelToolCall(1, "list", ""), ModelToolCall(0, "", ": 1}"), ModelUsage(3, 4), STOP]]

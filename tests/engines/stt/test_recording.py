@@ -8,6 +8,7 @@ import wave
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.engines.cascade.test_call import FakeListener, FakeTranscriber
@@ -38,6 +39,21 @@ def test_a_microphone_that_is_left_open_does_not_fill_the_memory(monkeypatch: py
     # Positions go on counting from the first sample, and what is gone is simply not there.
     assert heard.pcm(heard.samples - 1600, heard.samples) == LOUD.pcm
     assert heard.pcm(0, 1600) == b""
+
+
+def test_pieces_of_any_size_are_the_same_sound() -> None:
+    """One resampler for all of them: one for each piece would leave a click at every seam."""
+    tone = (8000 * np.sin(np.arange(24_000) * 0.1)).astype("<i2").tobytes()
+    whole, pieces = Recording(16_000), Recording(16_000)
+    whole.add(Clip(tone, 24_000))
+    for at in range(0, len(tone), 960):
+        pieces.add(Clip(tone[at : at + 960], 24_000))
+    both = min(whole.samples, pieces.samples)
+    assert both > 15_700
+    assert whole.pcm(0, both) == pieces.pcm(0, both)
+    # A client may change its format in the middle.
+    pieces.add(Clip(bytes(1600), 8_000))
+    assert pieces.samples >= both + 1400
 
 
 def test_whether_anything_was_said_since_is_judged_by_what_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from openai import APITimeoutError, AuthenticationError, RateLimitError
 
 from tests.server.rest.rig import client, wav
 from tests.server.rig import server
+from vivavoce.server.rest import route
 
 SLOW_MS = 60_000
 PATHS = ("/v1/audio/speech", "/v1/audio/transcriptions", "/v1/responses", "/v1/chat/completions")
@@ -110,3 +111,14 @@ async def test_an_engine_of_one_piece_says_that_it_has_no_stages(tmp_path: Path)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
         refused = await http.post("/v1/responses", json={"model": "m", "input": "hello"})
     assert (refused.status_code, refused.json()["error"]["code"]) == (501, "unsupported_endpoint")
+
+
+async def test_a_body_above_its_limit_is_told_that_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(route, "MAX_JSON_BYTES", 1000)
+    async with server(tmp_path) as url, httpx.AsyncClient(base_url=url) as http:
+        for path in ("/v1/audio/speech", "/v1/responses", "/v1/chat/completions"):
+            answer = await http.post(path, json={"input": "x" * 1000})
+            assert answer.status_code == 413, path
+            assert "content size limit (1000) exceeded" in answer.json()["error"]["message"]

@@ -96,7 +96,8 @@ class _Bounded:
     def __init__(self, request: Request) -> None:
         self._receive: Callable[[], Awaitable[Message]] = request.receive
         form = request.headers.get("content-type", "").startswith("multipart/")
-        self._limit = MAX_UPLOAD_BYTES + _FORM_ROOM_BYTES if form else MAX_JSON_BYTES
+        self._told_limit = MAX_UPLOAD_BYTES if form else MAX_JSON_BYTES
+        self._limit = self._told_limit + (_FORM_ROOM_BYTES if form else 0)
         self._received = 0
         self._whole = False
         self._until = asyncio.get_running_loop().time() + UPLOAD_TIMEOUT_S
@@ -114,7 +115,7 @@ class _Bounded:
         self._received += len(message.get("body", b""))
         if self._received > self._limit:
             raise ApiError(
-                f"Maximum content size limit ({MAX_UPLOAD_BYTES}) exceeded ({self._received} bytes read)",
+                f"Maximum content size limit ({self._told_limit}) exceeded ({self._received} bytes read)",
                 status=413,
             )
         return message
