@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import secrets
 import sys
 import threading
@@ -48,6 +49,8 @@ async def own_server(flags: dict[str, Any], report: Report) -> AsyncIterator[Add
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-m", __name__,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+        # Ctrl-C is for the demo, which closes the child's input; the child may be in the middle of loading.
+        start_new_session=True,
     )  # fmt: skip
     try:
         assert child.stdin is not None
@@ -119,7 +122,9 @@ def main() -> int:
     server = make_server(settings, engine, _say_where)
 
     def watch() -> None:
-        sys.stdin.buffer.read()
+        # Past the buffer, whose lock nobody may hold when the interpreter ends.
+        while os.read(sys.stdin.fileno(), 4096):
+            pass
         server.should_exit = True
 
     threading.Thread(target=watch, daemon=True).start()

@@ -177,6 +177,8 @@ class Supervisor:
                     pass_fds=(theirs.fileno(),),
                     env=_environment(),
                     stdin=asyncio.subprocess.DEVNULL,
+                    # What the terminal sends to everybody (Ctrl-C) is for this process to judge, also while that one is loading.
+                    start_new_session=True,
                 )
             except BaseException:
                 ours.close()

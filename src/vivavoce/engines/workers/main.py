@@ -52,8 +52,7 @@ def build(channel: Channel, setup: Setup) -> tuple[Worker, Handler]:
 def main(arguments: list[str]) -> None:
     """Run one worker until its server goes away."""
     descriptor, parent, niceness = (int(word) for word in arguments)
-    # Ctrl-C goes to the whole terminal: the server decides what it means, and closes the socket when it
-    # is time.
+    # The server decides what these mean, and closes the socket when it is time.
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     die_with_parent(parent)

@@ -122,6 +122,8 @@ class WorkerProcess(asyncio.Protocol):
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=asyncio.subprocess.PIPE,
                     stderr=asyncio.subprocess.PIPE,
+                    # Ctrl-C goes to the whole terminal: the server decides what it means, also while a worker is loading.
+                    start_new_session=True,
                 )
             except BaseException:
                 ours.close()
