@@ -48,12 +48,24 @@ def test_pieces_of_any_size_are_the_same_sound() -> None:
     whole.add(Clip(tone, 24_000))
     for at in range(0, len(tone), 960):
         pieces.add(Clip(tone[at : at + 960], 24_000))
-    both = min(whole.samples, pieces.samples)
-    assert both > 15_700
-    assert whole.pcm(0, both) == pieces.pcm(0, both)
-    # A client may change its format in the middle.
+    assert whole.pcm(0, pieces.samples) == pieces.pcm(0, whole.samples)
+    # A client may change its format in the middle; nothing of what came before gets lost.
     pieces.add(Clip(bytes(1600), 8_000))
-    assert pieces.samples >= both + 1400
+    pieces.end()
+    assert pieces.duration_ms == 1100
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, 16_000, 24_000, 48_000])
+def test_the_end_of_what_was_said_is_part_of_it(rate_hz: int) -> None:
+    """Where a button ends the turn, no silence follows the last word, and a resampler holds up to a tenth of a second back."""
+    heard = Recording(16_000)
+    said = b""
+    for _ in range(10):
+        said += heard.add(Clip(bytes(rate_hz // 50 * 2), rate_hz))
+    said += heard.end()
+    assert heard.duration_ms == 200
+    assert len(said) == 2 * heard.samples
+    assert heard.end() == b""
 
 
 def test_whether_anything_was_said_since_is_judged_by_what_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,9 +43,11 @@ class Recording:
 
     def add(self, clip: Clip) -> bytes:
         """More audio; returns it at `rate_hz`, as far as it is ready."""
+        before = b""
         if self._resampler is None or self._resampler.from_hz != clip.rate_hz:
+            before = self._rest()
             self._resampler = Resampler(clip.rate_hz, self.rate_hz)
-        ready = self._resampler.push(clip.pcm)
+        ready = before + self._resampler.push(clip.pcm)
         self._pcm += ready
         # A tenth more than is kept, so that what is kept is moved seldom.
         if len(self._pcm) > self._most_bytes + self._most_bytes // 10:
@@ -53,6 +55,16 @@ class Recording:
             del self._pcm[:surplus]
             self._dropped += surplus // 2
         return ready
+
+    def end(self) -> bytes:
+        """Nothing more comes; returns what was still on its way. A caller who lets go of the button has said their last word in it."""
+        rest = self._rest()
+        self._pcm += rest
+        return rest
+
+    def _rest(self) -> bytes:
+        """A resampler works in blocks: up to a tenth of a second is still in it."""
+        return self._resampler.flush() if self._resampler is not None else b""
 
     def pcm(self, start: int, end: int) -> bytes:
         """What is kept of the audio between two samples."""

@@ -259,6 +259,7 @@ class RemoteUtterance:
 
     async def finish(self) -> str:
         """See `call.ports.Utterance`."""
+        self._recording.end()
         try:
             reading = await self._read()
             self.logprobs = reading.logprobs

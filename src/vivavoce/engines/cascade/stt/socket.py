@@ -209,7 +209,9 @@ class SocketUtterance:
 
     def feed(self, clip: Clip) -> None:
         """See `call.ports.Utterance`."""
-        pcm = self._recording.add(clip)
+        self._append(self._recording.add(clip))
+
+    def _append(self, pcm: bytes) -> None:
         if pcm:
             self._outbox.put_nowait(
                 {"type": "input_audio_buffer.append", "audio": pybase64.b64encode(pcm).decode()}
@@ -221,6 +223,7 @@ class SocketUtterance:
 
     async def finish(self) -> str:
         """See `call.ports.Utterance`."""
+        self._append(self._recording.end())
         if self._recording.duration_ms < SHORTEST_MS:
             self.cancel()
             return ""
