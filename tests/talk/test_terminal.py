@@ -31,14 +31,14 @@ os.execv(sys.argv[1], sys.argv[1:])
 class Terminal:
     """The command on a terminal of its own; a watchdog ends it should it hang."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, **environ: str) -> None:
         self._fd, device = pty.openpty()
         self.process = subprocess.Popen(
             [sys.executable, "-c", TAKES_TERMINAL, sys.executable, "-m", "vivavoce", "talk", *arguments],
             stdin=device,
             stdout=device,
             stderr=device,
-            env={**os.environ, "PYTHONPATH": SRC},
+            env={**os.environ, "TERM": "xterm", "PYTHONPATH": SRC, **environ},
             start_new_session=True,
         )
         os.close(device)
@@ -120,3 +120,23 @@ async def test_the_end_of_input_ends_the_call() -> None:
         code, shown = await asyncio.to_thread(at_the_terminal)
     assert code == 0
     assert "call ended: 0 s, 0 turns" in shown
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
+@pytest.mark.parametrize(
+    ("environ", "left"), [({"TERM": "dumb"}, set()), ({"NO_COLOR": "1"}, {"K"}), ({}, {"K", "m"})]
+)
+async def test_a_terminal_is_spared_what_it_does_not_want(environ: dict[str, str], left: set[str]) -> None:
+    wanted = {"NO_COLOR": "", **environ}
+    async with running_server(scripted()) as url:
+
+        def at_the_terminal() -> str:
+            with contextlib.closing(Terminal("--text", "--url", url, **wanted)) as terminal:
+                terminal.until("you  ")
+                terminal.type("hello\n\x04")
+                assert terminal.end() == 0
+                return terminal.shown
+
+        shown = await asyncio.to_thread(at_the_terminal)
+    assert ANSWER in shown
+    assert set(re.findall(r"\x1b\[[0-9;]*([A-Za-z])", shown)) == left

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import sys
+from collections.abc import Mapping
 from typing import Any, Protocol, TextIO
 
 DIM, BOLD, STRUCK, CYAN, GREEN, RESET = "\x1b[2m", "\x1b[1m", "\x1b[9m", "\x1b[36m", "\x1b[32m", "\x1b[0m"
@@ -37,11 +40,25 @@ class Captions(Protocol):
         """Something went wrong, and the call goes on."""
 
 
-class TerminalCaptions:
-    """Live, with colour: words of the agent appear as they arrive."""
+def unwanted(environ: Mapping[str, str]) -> re.Pattern[str]:
+    """Which escape sequences the terminal is to be spared."""
+    if environ.get("TERM") == "dumb":
+        return re.compile(r"\r?\x1b\[[0-9;]*[A-Za-z]")
+    return re.compile(r"\x1b\[[0-9;]*m") if environ.get("NO_COLOR") else re.compile(r"(?!)")
 
-    def __init__(self, out: TextIO = sys.stdout, *, shows_caller: bool = True) -> None:
+
+class TerminalCaptions:
+    """Live, with colour where it is wanted: words of the agent appear as they arrive."""
+
+    def __init__(
+        self,
+        out: TextIO = sys.stdout,
+        *,
+        shows_caller: bool = True,
+        environ: Mapping[str, str] = os.environ,
+    ) -> None:
         self._out = out
+        self._unwanted = unwanted(environ)
         self._shows_caller = shows_caller
         self._open: str | None = None
 
@@ -57,7 +74,7 @@ class TerminalCaptions:
         """Goes on in its line."""
         if self._open != item_id:
             self._end_line()
-            self._out.write(f"{GREEN}{BOLD}agent{RESET}  ")
+            self._write(f"{GREEN}{BOLD}agent{RESET}  ")
             self._open = item_id
         self._out.write(text)
         self._out.flush()
@@ -66,7 +83,7 @@ class TerminalCaptions:
         """The latency closes the line."""
         if self._open == item_id:
             if latency_ms is not None:
-                self._out.write(f"{DIM}  {latency_ms} ms{RESET}")
+                self._write(f"{DIM}  {latency_ms} ms{RESET}")
             self._end_line()
 
     def cut(self, item_id: str, lost: str) -> None:
@@ -88,7 +105,11 @@ class TerminalCaptions:
     def _line(self, text: str) -> None:
         self._end_line()
         # Whatever the terminal shows in this line, such as a prompt or the ^C that ended the call, gives way.
-        print(f"\r\x1b[K{text}", file=self._out, flush=True)
+        self._write(f"\r\x1b[K{text}\n")
+        self._out.flush()
+
+    def _write(self, text: str) -> None:
+        self._out.write(self._unwanted.sub("", text))
 
     def _end_line(self) -> None:
         if self._open is not None:

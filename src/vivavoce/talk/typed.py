@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 
+from vivavoce.talk.captions import unwanted
 from vivavoce.talk.dialogue import Dialogue
 from vivavoce.talk.keyboard import Lines
 from vivavoce.talk.outcome import Exit, TalkError
@@ -33,4 +34,4 @@ async def converse_typed(dialogue: Dialogue, stdin: int) -> Exit:
 
 def _prompt(interactive: bool) -> None:
     if interactive and sys.stdout.isatty():
-        print(PROMPT, end="", flush=True)
+        print(unwanted(os.environ).sub("", PROMPT), end="", flush=True)
