@@ -20,6 +20,7 @@ from vivavoce.call.ports import (
     Prompt,
 )
 from vivavoce.engines.addresses import same_address
+from vivavoce.engines.cascade import chat_chunks
 from vivavoce.engines.cascade.chat import ChatModel
 from vivavoce.protocol.errors import EngineError
 
@@ -545,3 +546,11 @@ async def test_a_name_and_password_in_the_address_are_sent_where_there_is_no_key
         assert f"authorization: {sent}\r\n" in played.heads[0]
         assert error.message.endswith("answered 401: not *** (***)")
         assert "ann" not in error.message
+
+
+def test_a_line_or_a_body_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chat_chunks, "_LONGEST_LINE", 1000)
+    for reader in (chat_chunks.EventReader(), chat_chunks.BodyReader()):
+        assert list(reader.feed(b"data: " + b"x" * 500)) == []
+        with pytest.raises(chat_chunks.Nonsense, match="without end"):
+            list(reader.feed(b"x" * 600))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from vivavoce.engines.cascade.messages import STILL_RUNNING, newest_words, prompt_of
+from vivavoce.engines.cascade.messages import STILL_RUNNING, newest_words, prompt_of, without_system
 from vivavoce.protocol.items import (
     FunctionCallItem,
     FunctionCallOutputItem,
@@ -120,3 +120,17 @@ def test_newest_words_are_those_of_a_spoken_item_only() -> None:
     assert newest_words((user("typed"),), {}) is None
     assert newest_words((spoken("a", "x"), said("y")), {}) is None
     assert newest_words((), {}) is None
+
+
+def test_a_template_that_knows_no_system_is_told_by_the_caller() -> None:
+    system, hello = {"role": "system", "content": "Be brief."}, {"role": "user", "content": "hello"}
+    answer = {"role": "assistant", "content": "Hi."}
+    assert without_system([system, hello, answer]) == [
+        {"role": "user", "content": "Be brief.\n\nhello"},
+        answer,
+    ]
+    told = {"role": "user", "content": "Be brief."}
+    # An agent that speaks first: there is nobody yet in whose words it could stand, or only the agent itself.
+    assert without_system([system]) == [told]
+    assert without_system([system, answer]) == [told, answer]
+    assert without_system([hello]) == [hello]
