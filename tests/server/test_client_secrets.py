@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -500,3 +502,30 @@ async def test_the_locks_holder_alone_is_held(tmp_path: Path) -> None:
             assert (await talk.until("session.updated"))["session"]["instructions"] == "New."
         with pytest.raises(BadRequestError):
             await client.realtime.client_secrets.create(expires_after={"anchor": "created_at", "seconds": 1})
+
+
+LOOKS = """
+import resource, sys
+from pathlib import Path
+from vivavoce.server.client_secrets import ClientSecrets, Opening, SecretsError
+kept = ClientSecrets(Path(sys.argv[1]))
+value, _ = kept.mint("key_1", Opening(session={"instructions": "You take orders."}), 600)
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+try:
+    kept.mint("key_1", Opening(), 600)
+except SecretsError:
+    print("no other one")
+print(kept.find(value).opening.session["instructions"])
+try:
+    kept.find("ek_" + 40 * "0")
+except SecretsError:
+    print("not said to be wrong")
+"""
+
+
+def test_a_full_disk_makes_no_secret_and_takes_none_away(tmp_path: Path) -> None:
+    """No file may grow any more: what is full for one process. A secret that cannot be looked for is not called wrong."""
+    run = subprocess.run(
+        [sys.executable, "-c", LOOKS, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert run.stdout.splitlines() == ["no other one", "You take orders.", "not said to be wrong"]

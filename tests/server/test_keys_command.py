@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.server.rig import refused, server
 from vivavoce.cli import main
@@ -88,3 +89,13 @@ def test_what_cannot_be_done_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "api_keys.json").write_text("{")
     broken = keys(tmp_path, "list")
     assert (broken.code, broken.err.count("\n")) == (1, 1)
+
+
+def test_the_id_may_stand_behind_the_flags(tmp_path: Path) -> None:
+    key_id = keys(tmp_path, "create").err.split(":")[0]
+    assert main(["keys", "revoke", "--data-dir", str(tmp_path), key_id]) == 0
+    assert "revoked " in keys(tmp_path, "list").out
+    for words in (["keys", "list", "--wrong"], ["keys", "revoke", key_id, "key_other"], ["serve", "now"]):
+        with pytest.raises(SystemExit) as refused:
+            main(words)
+        assert refused.value.code == 2

@@ -32,6 +32,8 @@ FORGOTTEN_AFTER_S: Final = 3600
 
 Kind = Literal["realtime", "transcription", "translation"]
 
+Row = tuple[str, int, bytes]
+
 _TABLE = """
 CREATE TABLE IF NOT EXISTS secrets (
     id BLOB PRIMARY KEY, key_id TEXT NOT NULL, expires_at INTEGER NOT NULL, sealed BLOB NOT NULL
@@ -92,11 +94,7 @@ class ClientSecrets:
         """
         if not FORM.fullmatch(value) or not self._path.exists():
             return None
-        # By hash: how long the search takes tells nothing about the value.
-        with self._open() as table:
-            row = table.execute(
-                "SELECT key_id, expires_at, sealed FROM secrets WHERE id = ?", (_row_id(value),)
-            ).fetchone()
+        row = self._look_up(_row_id(value))
         if row is None:
             return None
         key_id, expires_at, sealed = row
@@ -107,6 +105,27 @@ class ClientSecrets:
         except ValueError as error:
             raise SecretsError(f"{self._path}: {error}") from None
         return ClientSecret(Owner(key_id, f"secret_{_row_id(value).hex()[:16]}"), expires_at, opening)
+
+    def _look_up(self, row_id: bytes) -> Row | None:
+        # By hash: how long the search takes tells nothing about the value.
+        try:
+            with self._open() as table:
+                return _row(table, row_id)
+        except SecretsError:
+            # A full disk has no room for what even a look puts beside the table. What was given out is in the table itself.
+            row = self._look_up_untouched(row_id)
+            if row is None:
+                raise
+            return row
+
+    def _look_up_untouched(self, row_id: bytes) -> Row | None:
+        """Without writing a byte; misses what another process is just writing."""
+        place = f"{self._path.absolute().as_uri()}?mode=ro&immutable=1"
+        try:
+            with closing(sqlite3.connect(place, uri=True)) as table:
+                return _row(table, row_id)
+        except sqlite3.Error:
+            return None
 
     def _make(self) -> None:
         try:
@@ -124,6 +143,13 @@ class ClientSecrets:
                 yield table
         except sqlite3.Error as error:
             raise SecretsError(f"{self._path}: {error}") from None
+
+
+def _row(table: sqlite3.Connection, row_id: bytes) -> Row | None:
+    found: Row | None = table.execute(
+        "SELECT key_id, expires_at, sealed FROM secrets WHERE id = ?", (row_id,)
+    ).fetchone()
+    return found
 
 
 def _derived(value: str, purpose: str, length: int) -> bytes:
