@@ -110,7 +110,7 @@ class RemoteSynthesizer:
     async def _open(self, speech: Speech, deadline: float) -> httpx.Response:
         for _ in range(len(_OPTIONAL) + 1):
             request = self._remote.build("/audio/speech", self._body(speech))
-            response = await self._remote.send(request, deadline, self._late(begun=False))
+            response = await self._remote.send(request, deadline, self._no_sound_yet)
             if response.status_code == 200:
                 return response
             try:
@@ -128,46 +128,50 @@ class RemoteSynthesizer:
     async def _pieces(
         self, response: httpx.Response, deadline: float, speech: Speech, words: list[_Word]
     ) -> AsyncGenerator[Spoken, None]:
-        import httpx
-
-        kind = response.headers.get("content-type", "")
-        sound = SoundReader(kind, self._settings.rate_hz)
+        sound = SoundReader(response.headers.get("content-type", ""), self._settings.rate_hz)
         ready: list[Spoken] = []
         delivery = Delivery(
             speech.rate_hz, lambda pcm, marks: ready.append(_spoken(pcm, marks, speech.rate_hz))
         )
-        marker = _Marker(
-            words, delivery, self._pace.get((speech.voice, speech.speed), LETTERS_PER_S * speech.speed)
-        )
+        voice = speech.voice, speech.speed
+        marker = _Marker(words, delivery, self._pace.get(voice, LETTERS_PER_S * speech.speed))
+        try:
+            async with aclosing(self._blocks(response, deadline)) as blocks:
+                async for block in blocks:
+                    if pcm := sound.feed(block):
+                        delivery.begin(sound.rate_hz)
+                        marker.follow(delivery.position + len(pcm) // 2, sound.rate_hz)
+                        delivery.audio(pcm)
+                        for piece in _taken(ready):
+                            yield piece
+        except NotSound as problem:
+            raise self._remote.error(self._remote.safe(self._no_sound(problem))) from problem
+        if not delivery.position:
+            raise self._remote.error(self._remote.safe(self._no_sound(sound.nothing())), True)
+        self._learn(voice, marker.finish(delivery.position, sound.rate_hz))
+        delivery.finish()
+        for piece in _taken(ready):
+            yield piece
+
+    async def _blocks(self, response: httpx.Response, deadline: float) -> AsyncGenerator[bytes, None]:
+        """The body as it comes. Raises EngineError when it breaks off, or a part of it is late."""
+        import httpx
+
+        late = self._no_sound_yet
         blocks = response.aiter_bytes()
-        begun = False
         try:
             while True:
                 async with asyncio.timeout_at(deadline):
                     block = await anext(blocks, None)
                 if block is None:
-                    break
-                pcm = sound.feed(block)
-                if pcm:
-                    begun = True
-                    delivery.begin(sound.rate_hz)
-                    marker.follow(delivery.position + len(pcm) // 2, sound.rate_hz)
-                    delivery.audio(pcm)
-                    for piece in _taken(ready):
-                        yield piece
+                    return
+                yield block
+                late = f"sent no more sound for {self._settings.next_audio_s:g} s"
                 deadline = asyncio.get_running_loop().time() + self._settings.next_audio_s
         except TimeoutError as problem:
-            raise self._remote.error(self._late(begun=begun), True) from problem
+            raise self._remote.error(late, True) from problem
         except httpx.HTTPError as problem:
             raise self._remote.error(f"broke off in the middle ({type(problem).__name__})", True) from problem
-        except NotSound as problem:
-            raise self._remote.error(self._remote.safe(self._no_sound(problem))) from problem
-        if not begun:
-            raise self._remote.error(self._remote.safe(self._no_sound(sound.nothing())), True)
-        self._learn((speech.voice, speech.speed), marker.finish(delivery.position, sound.rate_hz))
-        delivery.finish()
-        for piece in _taken(ready):
-            yield piece
 
     def _learn(self, voice: tuple[str, float], letters_per_s: float) -> None:
         """The pace that a voice kept. Clients name voices and speeds as they like, so those heard longest ago are forgotten."""
@@ -176,9 +180,8 @@ class RemoteSynthesizer:
         if len(self._pace) > PACES_KEPT:
             del self._pace[next(iter(self._pace))]
 
-    def _late(self, *, begun: bool) -> str:
-        if begun:
-            return f"sent no more sound for {self._settings.next_audio_s:g} s"
+    @property
+    def _no_sound_yet(self) -> str:
         return f"sent no sound within {self._settings.first_audio_s:g} s"
 
     @staticmethod
