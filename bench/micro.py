@@ -28,7 +28,7 @@ from vivavoce.protocol.client_events import InputAudioBufferAppend
 from vivavoce.protocol.dialects import GA, Dialect
 from vivavoce.protocol.errors import EngineError
 from vivavoce.protocol.ids import IdSource
-from vivavoce.session.effects import Effect, Hangup, Hear, Play, Send, Warn
+from vivavoce.session.effects import Effect, Hangup, Hear, Metered, Play, Send, Warn
 from vivavoce.session.session import RealtimeSession
 from vivavoce.session.signals import Signal
 
@@ -156,7 +156,7 @@ async def _drive(pieces: Sequence[bytes]) -> tuple[float, float]:
 def _answers(engine: EngineCall, effect: Effect, said: list[Signal]) -> Sequence[Signal]:
     if isinstance(effect, Hear):
         return engine.hear(effect.frame)
-    if not isinstance(effect, Send | Play | Hangup | Warn):
+    if not isinstance(effect, Send | Play | Hangup | Warn | Metered):
         engine.perform(effect)
     answers = said.copy()
     said.clear()

@@ -149,6 +149,18 @@ def test_cached_tokens_without_a_price_of_their_own_cost_as_much() -> None:
     assert cost_of(one, Price(input=2.0, cached=0.0)) == pytest.approx(1.0)
 
 
+def test_tokens_of_sound_cost_what_they_cost() -> None:
+    tokens = {"input_tokens": 1_000_000, "cached_tokens": 400_000, "output_tokens": 100_000}
+    sound = {"audio_input_tokens": 500_000, "audio_cached_tokens": 300_000, "audio_output_tokens": 80_000}
+    one = used("gen", "upstream", "m", first_ms=None, took_ms=0, **tokens, **sound)
+    price = Price(input=4.0, cached=0.4, output=16.0, audio_input=32.0, audio_cached=0.4, audio_output=64.0)
+    assert cost_of(one, price) == pytest.approx(
+        0.4 * 4 + 0.1 * 0.4 + 0.2 * 32 + 0.3 * 0.4 + 0.02 * 16 + 0.08 * 64
+    )
+    # Where sound has no price of its own, it costs as much as words.
+    assert cost_of(one, Price(input=4.0, output=16.0)) == pytest.approx(4.0 + 1.6)
+
+
 async def test_a_call_of_the_cascade_is_counted() -> None:
     model = FakeModel([ModelText("It is four."), ModelUsage(7, 3), ModelStop("stop")])
     stages = Stages(FakeVadModel(1.0), FakeTranscriber(FakeListener()), model, FakeVoice())

@@ -27,7 +27,7 @@ from vivavoce.protocol.client_events import InputAudioBufferAppend
 from vivavoce.protocol.errors import ClientError
 from vivavoce.protocol.responses import ErrorDetail
 from vivavoce.protocol.server_events import ErrorEvent, ResponseOutputAudioDelta
-from vivavoce.session.effects import Effect, Hangup, Hear, Play, Send, Warn
+from vivavoce.session.effects import Effect, Hangup, Hear, Metered, Play, Send, Warn
 from vivavoce.session.signals import Signal, StageUsed
 
 log = logging.getLogger("vivavoce.call")
@@ -285,6 +285,8 @@ class Call:
                     log.warning("call %s: %s", self.id, effect.message)
             case Hear():
                 pass  # `_perform_all` has given it to the engine, which answers at once.
+            case Metered():
+                pass  # For observers.
             case _:
                 self._engine.perform(effect)
 

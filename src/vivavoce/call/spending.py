@@ -16,7 +16,7 @@ from vivavoce.call.driver import Observer
 from vivavoce.call.stage_settings import Price, PriceSettings
 from vivavoce.protocol.responses import ResponseObject
 from vivavoce.protocol.server_events import ResponseDone
-from vivavoce.session.effects import Generate, Send
+from vivavoce.session.effects import Generate, Metered, Send
 from vivavoce.session.signals import StageUsed
 
 log = logging.getLogger("vivavoce.turns")
@@ -26,7 +26,17 @@ LATE_MS = 100
 MOST_WAITING = 50
 """Pieces of work that wait for a response; a session that only writes down never has one, and then they are added up."""
 _MILLION = 1_000_000
-_COUNTED = ("took_ms", "input_tokens", "cached_tokens", "output_tokens", "sound_ms", "characters")
+_COUNTED = (
+    "took_ms",
+    "input_tokens",
+    "cached_tokens",
+    "output_tokens",
+    "audio_input_tokens",
+    "audio_cached_tokens",
+    "audio_output_tokens",
+    "sound_ms",
+    "characters",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +98,8 @@ class Spending:
         match what:
             case StageUsed():
                 self._note(what)
+            case Metered(used):
+                self._note(used)
             case Generate(generation, response_id):
                 self._responses[generation] = response_id
             case Send(ResponseDone() as done):
@@ -145,10 +157,17 @@ class Spending:
 def cost_of(used: StageUsed, price: Price) -> float:
     """What a stage's work costs. Cached tokens are among those that went in, and cost as much where no price of their own is set."""
     cached = price.input if price.cached is None else price.cached
+    audio_input = price.input if price.audio_input is None else price.audio_input
+    audio_cached = audio_input if price.audio_cached is None else price.audio_cached
+    audio_output = price.output if price.audio_output is None else price.audio_output
+    text_cached = used.cached_tokens - used.audio_cached_tokens
     tokens = (
-        (used.input_tokens - used.cached_tokens) * price.input
-        + used.cached_tokens * cached
-        + used.output_tokens * price.output
+        (used.input_tokens - used.audio_input_tokens - text_cached) * price.input
+        + text_cached * cached
+        + (used.audio_input_tokens - used.audio_cached_tokens) * audio_input
+        + used.audio_cached_tokens * audio_cached
+        + (used.output_tokens - used.audio_output_tokens) * price.output
+        + used.audio_output_tokens * audio_output
     )
     return (
         tokens / _MILLION

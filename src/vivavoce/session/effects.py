@@ -11,6 +11,7 @@ from vivavoce.audio.clip import Clip, Frame
 from vivavoce.protocol.items import InputItem
 from vivavoce.protocol.server_events import ForeignEvent, ServerEvent
 from vivavoce.protocol.session_objects import SessionObject
+from vivavoce.session.signals import StageUsed
 from vivavoce.session.tool_calls import McpEffect
 from vivavoce.session.upstream import UpstreamEffect
 
@@ -160,6 +161,12 @@ class Warn(msgspec.Struct, frozen=True, gc=False):
     message: str
 
 
+class Metered(msgspec.Struct, frozen=True, gc=False):
+    """What a response that is not made here took, told right before its end, for whoever counts and pays. Nothing is to be done."""
+
+    used: StageUsed
+
+
 Effect = (
     Send
     | Play
@@ -175,6 +182,7 @@ Effect = (
     | Cancel
     | Hangup
     | Warn
+    | Metered
     | McpEffect
     | UpstreamEffect
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -260,6 +261,28 @@ async def test_only_what_was_heard_goes_along(tmp_path: Path) -> None:
         await call.until("session.updated")
         await upstream.until(lambda: len(upstream.seen[1]) > 2)
         assert told(upstream, 1) == [("user", "hello"), ("assistant", "Good")]
+
+
+async def test_every_answer_is_told_with_what_it_took(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "vivavoce.turns")
+    price = {"audio_output": 64.0, "input": 4.0}
+    async with relayed(tmp_path, prices__models={"gpt-realtime-2": price}) as (call, upstream):
+        await call.until("session.created")
+        call.say("hello")
+        await call.until("response.done")
+        upstream.plans.append(("response.done", "abort"))
+        await upstream.hang_up_all()
+        await upstream.until(lambda: len(upstream.seen) == 2 and call.mirror.up.state == "live")
+        call.say("and again")
+        await call.until("response.done", 2)
+    # What has failed is told when the call is over, at the latest.
+    turns = [record.getMessage() for record in caplog.records if record.name == "vivavoce.turns"]
+    first, second = (line.partition("; ")[2] for line in turns)
+    took = rf"upstream gpt-realtime-2 at {upstream.url.split('/')[2]} \d+ ms \(first \d+ ms\), "
+    assert re.fullmatch(took + r"0\+2 tokens, 100 ms of sound; cost 0\.000128 USD", first)
+    assert re.fullmatch(took + r"100 ms of sound, failed; cost 0\.000000 USD", second)
 
 
 async def test_log_probabilities_are_asked_for_and_told_by_every_upstream_session(tmp_path: Path) -> None:

@@ -10,7 +10,9 @@ from vivavoce.engines.relay.rules import Rules
 from vivavoce.engines.relay.uplink import Uplink
 from vivavoce.protocol import server_events as se
 from vivavoce.protocol.errors import ClientError
+from vivavoce.protocol.responses import ResponseObject
 from vivavoce.session.deadlines import Deadlines
+from vivavoce.session.effects import Metered
 from vivavoce.session.outbox import Outbox
 from vivavoce.session.rate_limits import RESERVED_OUTPUT_TOKENS, RateMeter, exceeded
 from vivavoce.session.upstream import Failure
@@ -38,12 +40,20 @@ class Answering:
         self._front = front
         self._rates = rates
         self._stall_ms = rules.stall_ms
+        self._host = rules.host
+        self._asked_ms: int | None = None
+        """When the caller stopped, or a client asked, for which nobody answers yet."""
 
     def reserve(self, now_ms: int) -> None:
         """A client asks for a response. Raises ClientError beyond the client's limits."""
         if self._rates.reserve(RESERVED_OUTPUT_TOKENS, now_ms) is None:
             error = exceeded()
             raise ClientError(error.code or "", error.message or "", type=error.type)
+        self.asked(now_ms)
+
+    def asked(self, now_ms: int) -> None:
+        """From now on somebody waits for an answer."""
+        self._asked_ms = now_ms
 
     def refused(self, now_ms: int) -> None:
         """The upstream does not make the response that was reserved for."""
@@ -52,11 +62,16 @@ class Answering:
     def begin(self, response: Following, now_ms: int, *, asked: bool) -> None:
         """The upstream begins to answer. Where no client asked for it, it is counted against the client's limits now."""
         response.reserved = RESERVED_OUTPUT_TOKENS
+        response.asked_ms, self._asked_ms = now_ms if self._asked_ms is None else self._asked_ms, None
         self._known.begin(response)
         self._deadlines.set("stall", now_ms + self._stall_ms)
         if not asked and self._rates.reserve(RESERVED_OUTPUT_TOKENS, now_ms) is None:
             response.reserved = 0
             self._up.ask("response.cancel", now_ms, response_id=response.object.id)
+
+    def meter(self, response: Following, model: str, now_ms: int, ended: ResponseObject | None) -> None:
+        """It is over: tell whoever counts what it took, before its end is told."""
+        self._outbox.put(Metered(response.used(f"{model} at {self._host}", now_ms, ended)))
 
     def end(self, response: Following, tokens: int, now_ms: int) -> None:
         """It has answered."""
@@ -66,8 +81,10 @@ class Answering:
             if self._up.asked.outstanding(responses=True):
                 self._up.wait(now_ms)
 
-    def fail(self, failure: Failure, now_ms: int) -> bool:
+    def fail(self, failure: Failure, model: str, now_ms: int) -> bool:
         """It cannot answer any more; False where it was not going to."""
+        for response in self._known.running.values():
+            self.meter(response, model, now_ms, response.held)
         failed = self._known.fail(self._outbox, failure)
         for response in failed:
             self._settle(response.reserved, 0, now_ms)

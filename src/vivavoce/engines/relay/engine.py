@@ -47,6 +47,7 @@ class RelayEngine:
         )
         self._stand_in = stand_in
         self._rules = Rules(
+            host=self._address.host,
             model=upstream.model,
             connect_ms=upstream.connect_ms,
             silence_ms=upstream.silence_ms,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
+from vivavoce.audio.clip import TICKS_PER_MS
 from vivavoce.protocol import server_events as se
 from vivavoce.protocol.items import (
     FunctionCallItem,
@@ -27,6 +28,7 @@ from vivavoce.protocol.responses import (
 )
 from vivavoce.session.conversation import Conversation, snapshot
 from vivavoce.session.outbox import Outbox
+from vivavoce.session.signals import StageUsed
 from vivavoce.session.upstream import Failure
 from vivavoce.session.usage import ASSISTANT_TOKEN
 
@@ -64,6 +66,9 @@ class Following:
         self.held: ResponseObject | None = None
         """How the upstream has ended it, while calls of tools are still waited for."""
         self.outputs: dict[str, Output] = {}
+        self.asked_ms = 0
+        self.first_ms: int | None = None
+        """When it was asked for, and when its first sound or word came."""
         self._audio_ticks = 0
 
     def follow(self, event: se.ServerEvent) -> str | None:
@@ -86,6 +91,29 @@ class Following:
         """Sound of an item was handed on; False where the response has no such item."""
         self._audio_ticks += ticks
         return item_id in self.outputs
+
+    def used(self, name: str, now_ms: int, ended: ResponseObject | None) -> StageUsed:
+        """What it took; as `ended` says, or None where the upstream cannot say."""
+        usage = ended.usage if ended is not None and ended.usage is not None else Usage()
+        outcome: Literal["done", "cancelled", "failed"] = "failed"
+        if ended is not None and ended.status != "failed":
+            outcome = "cancelled" if ended.status == "cancelled" else "done"
+        read, said = usage.input_token_details, usage.output_token_details
+        return StageUsed(
+            of=self.object.id,
+            stage="upstream",
+            name=name,
+            outcome=outcome,
+            first_ms=None if self.first_ms is None else self.first_ms - self.asked_ms,
+            took_ms=now_ms - self.asked_ms,
+            input_tokens=usage.input_tokens,
+            cached_tokens=read.cached_tokens,
+            output_tokens=usage.output_tokens,
+            audio_input_tokens=read.audio_tokens,
+            audio_cached_tokens=read.cached_tokens_details.audio_tokens,
+            audio_output_tokens=said.audio_tokens,
+            sound_ms=self._audio_ticks // TICKS_PER_MS,
+        )
 
     def fail(self, outbox: Outbox, conversation: Conversation, failure: Failure) -> None:
         """Close whatever is open, then the response, as it would be if it were one of our own that failed."""

@@ -25,7 +25,7 @@ def end_all(mirror: Mirror, failure: Failure, now_ms: int, repeated: frozenset[s
     `repeated`: the questions that are kept, since the session goes on; None: it does not.
     """
     mirror.front.abandon()
-    told = mirror.answering.fail(failure, now_ms)
+    told = mirror.answering.fail(failure, mirror.model, now_ms)
     told = _end_questions(mirror, failure, now_ms, repeated) or told
     unheard = mirror.input.unheard(mirror.config)
     mirror.input.emptied()

@@ -95,6 +95,11 @@ class Mirror:
         """The session as it is in force."""
         return self.view.config
 
+    @property
+    def model(self) -> str:
+        """The upstream's name of what answers."""
+        return self.config.model if isinstance(self.config, SessionObject) else self.rules.model
+
     # --- verbs ----------------------------------------------------------------------------------------------------------
 
     def attach(self, source: str, now_ms: int, *, returning: bool = False) -> None:

@@ -221,6 +221,7 @@ def _timed_out(
 def _committed(mirror: Mirror, event: se.InputAudioBufferCommitted, frame: bytes, now_ms: int) -> Wrong:
     mirror.up.asked.answered("input_audio_buffer.committed")
     mirror.known.spoken(event.item_id, mirror.input.committed())
+    mirror.answering.asked(now_ms)
     _hand_on(mirror, event, frame)
     return None
 
@@ -261,6 +262,7 @@ def _response_done(mirror: Mirror, plain: dict[str, Any], frame: bytes, now_ms: 
         return None if late else "response.done of a response that is not going on"
     if response.status != "completed":
         mirror.front.abandon(response.id)
+    mirror.answering.meter(following, mirror.model, now_ms, response)
     if mirror.front.waits(response.id):
         following.held = response
     elif mirror.front.shown(response) is not None:
@@ -334,6 +336,9 @@ def _of_response(mirror: Mirror, event: Any, frame: bytes, now_ms: int) -> Wrong
         return None
     wrong = mirror.known.follow(event.response_id, event)
     if wrong is None:
+        following = mirror.known.running[event.response_id]
+        if isinstance(event, se.ResponseOutputTextDelta) and following.first_ms is None:
+            following.first_ms = now_ms
         _hand_on(mirror, event, frame)
     return f"{event.__struct_config__.tag} {wrong}" if wrong else None
 
@@ -349,6 +354,7 @@ def _audio(mirror: Mirror, event: se.ResponseOutputAudioDelta, frame: bytes, now
         clip = decode_audio(event.delta, wire)
     except AudioError:
         return "sound that cannot be read"
+    response.first_ms = now_ms if response.first_ms is None else response.first_ms
     if not response.played(event.item_id, clip.ticks):
         return "sound of an item that the response does not have"
     part = Part(event.response_id, event.item_id, event.output_index, event.content_index)

@@ -15,6 +15,7 @@ HELLO_SLACK_MS = 800
 class Rules:
     """Times in milliseconds (call/relay_settings.py).
 
+    host: the upstream's, for whoever reads what its answers took.
     model: asked for instead of what clients name, where one is set.
     session_ms: age at which an upstream session is handed over; 0: never.
     stated: what the operator has set about every session, in the words of `session.update`.
@@ -22,6 +23,7 @@ class Rules:
     stand_in: the engine that goes on once the upstream is lost for good.
     """
 
+    host: str
     model: str
     connect_ms: int
     silence_ms: int
