@@ -378,6 +378,29 @@ async def test_silence_after_the_end_is_no_failure() -> None:
         assert await chunks(url, between_tokens_s=0.1) == [ModelText("One"), ModelStop("stop")]
 
 
+async def test_nobody_waits_for_a_server_that_says_it_is_done_and_holds_the_line() -> None:
+    async with (
+        endpoint([head(), delta({"content": "One"}, "stop"), DONE, asyncio.Event()]) as (_, url),
+        asyncio.timeout(20),
+    ):
+        assert await chunks(url, between_tokens_s=60) == [ModelText("One"), ModelStop("stop")]
+
+
+@pytest.mark.parametrize(
+    ("usage", "told"),
+    [
+        ({"prompt_tokens": 11, "completion_tokens": 4}, [ModelUsage(11, 4)]),
+        ({"prompt_tokens": 11, "completion_tokens": None}, []),
+        ({"prompt_tokens": 11}, []),
+        (None, []),
+    ],
+)
+async def test_usage_by_itself_counts_where_it_is_whole(usage: Any, told: list[ModelChunk]) -> None:
+    answer = [head(), delta({"content": "One"}, "stop"), event({"usage": usage}), DONE]
+    async with endpoint(answer) as (_, url):
+        assert await chunks(url) == [ModelText("One"), *told, ModelStop("stop")]
+
+
 async def test_an_error_in_the_stream() -> None:
     answer = [
         head(),

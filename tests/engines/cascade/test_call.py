@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
+from msgspec.structs import replace as replace_struct
 
 from vivavoce.audio.clip import Clip, Frame
 from vivavoce.call.ports import (
@@ -31,7 +32,7 @@ from vivavoce.engines.cascade.messages import SILENT_CALLER
 from vivavoce.protocol.errors import EngineError
 from vivavoce.protocol.items import InputAudio, InputText, MessageItem
 from vivavoce.protocol.responses import LogProb
-from vivavoce.protocol.session_objects import Include, SessionObject
+from vivavoce.protocol.session_objects import AudioConfig, Include, SessionObject, Transcription
 from vivavoce.session.effects import (
     Cancel,
     Configure,
@@ -148,12 +149,14 @@ class FakeModel:
 class FakeVoice:
     fails: bool = False
     name: str = "fake"
+    spoken: list[Speech] = field(default_factory=list)
 
     async def start(self) -> None: ...
 
     async def speak(self, speech: Speech) -> AsyncGenerator[Spoken, None]:
         if self.fails:
             raise EngineError("tts", "the voice died")
+        self.spoken.append(speech)
         yield Spoken(SOUND, ((len(speech.text), SOUND.ticks),))
 
     async def close(self) -> None: ...
@@ -521,6 +524,26 @@ async def test_a_clause_is_spoken_with_its_marks() -> None:
     bench.call.perform(Speak("gen_1", 0, "Hello there.", "marin", 1.0, 24_000))
     await bench.settle()
     assert bench.said == [AudioOut("gen_1", 0, SOUND, ((12, SOUND.ticks),)), ClauseSpoken("gen_1", 0)]
+
+
+async def test_a_clause_is_spoken_in_the_language_that_the_caller_speaks() -> None:
+    bench = Bench()
+    session = SessionObject(id="s", model="m")
+    heard = replace_struct(session.audio.input, transcription=Transcription(language="de"))
+    bench.call.perform(Configure(replace_struct(session, audio=AudioConfig(input=heard))))
+    bench.call.perform(Speak("gen_1", 0, "Guten Tag.", "marin", 1.0, 24_000))
+    await bench.settle()
+    assert [speech.language for speech in bench.voice.spoken] == ["de"]
+
+
+async def test_what_is_over_is_forgotten() -> None:
+    """A call may last an hour, and has hundreds of generations of several clauses each."""
+    bench = Bench(model=FakeModel([ModelText("Yes."), ModelStop("stop")]))
+    bench.call.perform(Generate("gen_1", "resp_1", request(typed("hello"))))
+    for clause in range(2):
+        bench.call.perform(Speak("gen_2", clause, "Yes.", "marin", 1.0, 24_000))
+    await bench.settle()
+    assert bench.call._work == {}
 
 
 async def test_a_voice_that_dies_fails_its_turn() -> None:

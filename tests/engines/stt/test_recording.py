@@ -94,3 +94,15 @@ def test_a_second_recogniser_hears_the_end_of_a_very_long_utterance(monkeypatch:
 
     assert asyncio.run(one()) == "where is my order"
     assert [one.fed for one in (*first.begun, *second.begun)] == [48_000, 16_000]
+
+
+def test_whichever_recogniser_hears_is_called_off() -> None:
+    first, second = FakeListener(), FakeListener()
+    listener = SecondTranscriber(FakeTranscriber(first), FakeTranscriber(second)).open()
+
+    async def one() -> None:
+        listener.begin(print).cancel()
+
+    asyncio.run(one())
+    assert [utterance.cancelled for utterance in first.begun] == [True]
+    assert second.begun == []
