@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import os
 import pty
 import re
@@ -16,6 +17,7 @@ import pytest
 
 from tests.talk.rig import ANSWER, scripted
 from vivavoce.server.embedded import running_server
+from vivavoce.talk.captions import TerminalCaptions
 
 SRC = str(Path(__file__).resolve().parents[2] / "src")
 STYLE = re.compile(r"\x1b\[[0-9;]*[mK]")
@@ -140,3 +142,18 @@ async def test_a_terminal_is_spared_what_it_does_not_want(environ: dict[str, str
         shown = await asyncio.to_thread(at_the_terminal)
     assert ANSWER in shown
     assert set(re.findall(r"\x1b\[[0-9;]*([A-Za-z])", shown)) == left
+
+
+def test_words_cannot_command_the_terminal() -> None:
+    evil, out = "\x1b]0;owned\x07\x1b[2J", io.StringIO()
+    captions = TerminalCaptions(out, environ={"NO_COLOR": "1"})
+    captions.agent("item_1", f"hello {evil}there\n")
+    captions.agent_done("item_1", "", None)
+    captions.cut("item_1", evil)
+    captions.caller(evil)
+    captions.tool("look", evil, evil)
+    captions.problem(evil)
+    captions.note(evil)
+    shown = out.getvalue().replace("\r\x1b[K", "")
+    assert "hello ]0;owned[2Jthere" in shown
+    assert not {"\x1b", "\x07"} & set(shown)

@@ -40,6 +40,14 @@ class Captions(Protocol):
         """Something went wrong, and the call goes on."""
 
 
+_CONTROLS = dict.fromkeys(number for number in (*range(32), *range(127, 160)) if chr(number) not in "\n\t")
+
+
+def harmless(text: str) -> str:
+    """What somebody else wrote, without what a terminal takes for a command."""
+    return text.translate(_CONTROLS)
+
+
 def unwanted(environ: Mapping[str, str]) -> re.Pattern[str]:
     """Which escape sequences the terminal is to be spared."""
     if environ.get("TERM") == "dumb":
@@ -68,7 +76,7 @@ class TerminalCaptions:
     def caller(self, text: str) -> None:
         """A line of the caller, unless typing it showed it already."""
         if self._shows_caller:
-            self._line(f"{CYAN}{BOLD}  you{RESET}  {text or f'{DIM}(not understood){RESET}'}")
+            self._line(f"{CYAN}{BOLD}  you{RESET}  {harmless(text) or f'{DIM}(not understood){RESET}'}")
 
     def agent(self, item_id: str, text: str) -> None:
         """Goes on in its line."""
@@ -76,7 +84,7 @@ class TerminalCaptions:
             self._end_line()
             self._write(f"{GREEN}{BOLD}agent{RESET}  ")
             self._open = item_id
-        self._out.write(text)
+        self._out.write(harmless(text))
         self._out.flush()
 
     def agent_done(self, item_id: str, text: str, latency_ms: int | None) -> None:
@@ -88,19 +96,19 @@ class TerminalCaptions:
 
     def cut(self, item_id: str, lost: str) -> None:
         """Struck out."""
-        self._line(f"       {DIM}not heard: {STRUCK}{lost.strip()}{RESET}")
+        self._line(f"       {DIM}not heard: {STRUCK}{harmless(lost.strip())}{RESET}")
 
     def tool(self, name: str, arguments: str, result: str) -> None:
         """Call and answer in one line."""
-        self._line(f"{DIM} tool  {name}({arguments}) -> {result}{RESET}")
+        self._line(f"{DIM} tool  {harmless(f'{name}({arguments}) -> {result}')}{RESET}")
 
     def note(self, text: str) -> None:
         """Dim."""
-        self._line(f"{DIM}{text}{RESET}")
+        self._line(f"{DIM}{harmless(text)}{RESET}")
 
     def problem(self, text: str) -> None:
         """Like a note, with a mark."""
-        self._line(f"{DIM}    !  {text}{RESET}")
+        self._line(f"{DIM}    !  {harmless(text)}{RESET}")
 
     def _line(self, text: str) -> None:
         self._end_line()
