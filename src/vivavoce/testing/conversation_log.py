@@ -37,8 +37,8 @@ class ConversationLog:
             case _:
                 assert event["item_id"] in self._ever, "a transcript belongs to an item that was added"
 
-    def expect_commit(self, item_id: str) -> None:
-        """Speech has stopped: its item comes next."""
+    def expect_commit(self, item_id: str | None) -> None:
+        """Speech has stopped: its item comes next. None: what was said is gone."""
         self._expected = item_id
 
     def committed(self, event: Event) -> None:

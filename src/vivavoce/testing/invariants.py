@@ -321,6 +321,7 @@ class Invariants:
 
     def _cleared(self, event: Event) -> None:
         self._speaking = None
+        self.conversation.expect_commit(None)
 
     def _session_updated(self, event: Event) -> None:
         # Turn detection that is switched off while somebody speaks has nothing more to say.

@@ -229,6 +229,7 @@ class Session:
             await self.send(began, began, item_id=item_id, audio_start_ms=0)
         elif self._appended == 3:
             await self.send(ended, ended, item_id=item_id, audio_end_ms=300)
+            await self.send("turn committed")
             await self._commit(item_id)
 
     async def _commit(self, item_id: str) -> None:

@@ -92,7 +92,7 @@ SITUATIONS: tuple[tuple[Drive, tuple[str, ...]], ...] = (
     (typing, PHASES),
     (calling, CALL_PHASES),
     (pushing_to_talk, ("append.1", "append.3", "input_audio_buffer.committed")),
-    (speaking, ("append.2", "input_audio_buffer.speech_stopped")),
+    (speaking, ("append.2", "input_audio_buffer.speech_stopped", "turn committed")),
     (truncating, ("conversation.item.truncated",)),
     (listening, ("idle",)),
 )
@@ -130,6 +130,7 @@ async def each(upstream: Hostile, front: str, faults: list[Fault], proof: Proof)
             else:
                 error = await told(talk)
                 assert error["code"] == CODES[fault], (case, error)
+                assert drive is not speaking or talk.of_type("input_audio_buffer.cleared"), case
                 assert KEY not in error["message"]
             took.append(time.monotonic() - begun)
             assert took[-1] < LONGEST_S, case

@@ -90,6 +90,11 @@ class Input:
         """Another upstream session counts from zero."""
         self.offset_ms = self._position // TICKS_PER_MS
 
+    @property
+    def in_a_turn(self) -> bool:
+        """The upstream has heard somebody begin, and that is no item yet."""
+        return self._spoken is not None
+
     def pushed_to_talk(self, config: AnySession) -> bool:
         """Audio went up that only a commit would make a turn of."""
         return config.audio.input.turn_detection is None and self._uncommitted > 0

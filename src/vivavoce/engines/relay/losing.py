@@ -27,9 +27,14 @@ def end_all(mirror: Mirror, failure: Failure, now_ms: int, repeated: frozenset[s
     mirror.front.abandon()
     told = mirror.answering.fail(failure, mirror.model, now_ms)
     told = _end_questions(mirror, failure, now_ms, repeated) or told
-    unheard = mirror.input.unheard(mirror.config)
+    begun = mirror.input.in_a_turn
+    unheard = begun or mirror.input.pushed_to_talk(mirror.config)
     mirror.input.emptied()
-    if unheard and repeated is not None and not told:
+    if repeated is None:
+        return
+    if begun:  # Clients would wait for the end of what they have heard begin.
+        mirror.outbox.send(se.InputAudioBufferCleared)
+    if unheard and not told:
         blame(mirror.outbox, failure)
 
 
