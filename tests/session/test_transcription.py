@@ -11,6 +11,7 @@ from tests.session.rig import CLIENT, clip
 from vivavoce.protocol.client_events import CLIENT_EVENT_TYPES
 from vivavoce.protocol.decode import decode_client_event
 from vivavoce.protocol.encode import encode_server_event
+from vivavoce.protocol.errors import ClientError
 from vivavoce.protocol.ids import IdSource
 from vivavoce.protocol.transcription_sessions import DEFAULT_MODEL, family_of, opening_transcription
 from vivavoce.session.effects import Configure, Effect, Generate, Hangup, Hear, Send
@@ -32,8 +33,10 @@ class Desk:
         self.drain()
 
     def send(self, type_: str, **fields: Any) -> None:
-        event = decode_client_event(json.dumps({"type": type_, **fields}))
-        self.machine.receive(event, CLIENT, 0)
+        try:
+            self.machine.receive(decode_client_event(json.dumps({"type": type_, **fields})), CLIENT, 0)
+        except ClientError as error:
+            self.machine.refuse(error, CLIENT)
         self.drain()
 
     def drain(self) -> None:
@@ -90,6 +93,23 @@ def test_audio_by_its_handler_is_heard_and_bad_audio_refused() -> None:
     desk.send("input_audio_buffer.append", audio="AAA", event_id="mine")
     assert desk.events[-1]["error"]["param"] == "audio"
     assert desk.events[-1]["error"]["event_id"] == "mine"
+
+
+def test_whoever_sends_what_is_no_event_is_told_and_nobody_else() -> None:
+    desk = Desk()
+    desk.machine.attach("sideband", 0)
+    desk.drain()
+    desk.effects.clear()
+    desk.send("session.update", session="transcription", event_id="mine")
+    (sent,) = [effect for effect in desk.effects if isinstance(effect, Send)]
+    assert sent.to == CLIENT
+    assert desk.events[0]["error"] | {"message": ""} == {
+        "type": "invalid_request_error",
+        "code": "invalid_type",
+        "param": "session",
+        "event_id": "mine",
+        "message": "",
+    }
 
 
 def test_what_belongs_to_an_answer_is_nobodys() -> None:
