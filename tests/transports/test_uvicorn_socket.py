@@ -262,3 +262,29 @@ async def test_a_handshake_that_is_refused_in_words_is_no_error_of_the_server(
             await connect(url)
     assert (refused.value.response.status_code, refused.value.response.body) == (401, b"who are you?")
     assert caplog.text == ""
+
+
+class Calendar:
+    """An event loop's clock, and what is to be done when."""
+
+    def __init__(self, now_s: float) -> None:
+        self.now_s = now_s
+        self.due_s: list[float] = []
+
+    def time(self) -> float:
+        return self.now_s
+
+    def call_at(self, when_s: float, what: Callable[[], None]) -> str:
+        self.due_s.append(when_s)
+        return "a timer"
+
+
+def test_quiet_sockets_are_pinged_together_so_that_the_server_wakes_up_once_for_many() -> None:
+    due_s = []
+    for connected_s, round_trip_s in ((12.1, 0.0), (12.4, 0.004), (12.99, 0.2)):
+        socket: Any = UvicornSocket.__new__(UvicornSocket)
+        socket.loop = calendar = Calendar(connected_s)
+        socket.ping_interval, socket.last_ping_rtt = 30.0, round_trip_s
+        socket.schedule_ping()
+        due_s += calendar.due_s
+    assert due_s == [43.0, 43.0, 43.0]

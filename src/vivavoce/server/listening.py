@@ -30,6 +30,8 @@ log = logging.getLogger("vivavoce.server")
 LARGEST_MESSAGE_BYTES = 64 * 1024 * 1024
 """Above this a socket is closed with 1009; between `max_frame_bytes` and this a message is refused and the session goes on."""
 BACKLOG = 2048
+PING_EVERY_S = 30.0
+"""Proxies hang up on connections that were still for a minute; a client that is gone is noticed after this and uvicorn's patience of 20 s."""
 TOLD_S = 2.0
 """How long clients may take to answer the close frame before the connection is cut."""
 FORCED_S = 0.3
@@ -191,6 +193,7 @@ def make_config(app: FastAPI, settings: Settings, certificate: Certificate | Non
         ws=UvicornSocket,
         ws_max_size=LARGEST_MESSAGE_BYTES,
         ws_per_message_deflate=False,
+        ws_ping_interval=PING_EVERY_S,
         log_config=None,
         access_log=False,
         lifespan="on",
