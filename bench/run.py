@@ -10,25 +10,25 @@ import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
-import vivavoce
-from bench import churn, operation, relay, sections
+from bench import churn, operation, page, relay, sections
 from bench.caller import Pattern
 from bench.figures import percentile, shown, table
 from bench.load import Load, run
-from bench.place import cores, machine, on_core, wait_for_quiet
+from bench.place import cores, on_core, wait_for_quiet
 from bench.sections import FULL, QUICK, Lengths, Section, Target
 from bench.sound import voice
 from bench.trial import BUSY, Conditions, Trial
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 ROWS = (
-    "workers", "latency", "most-energy-20", "most-energy-100", "most-silero-20", "most-silero-100", "overload", "cost", "memory",
+    "workers", "memory", "latency", "most-energy-20", "most-energy-100", "most-silero-20", "most-silero-100", "overload", "cost",
     "relay", "models", "churn",
 )  # fmt: skip
 """In the order in which they are measured."""
+ALONE = ("workers", "memory")
+"""With nothing beside them: the one needs both cores, and what a quiet session costs doubles when its neighbour core is busy."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -40,7 +40,12 @@ def main(argv: list[str] | None = None) -> int:
         metavar="ROW",
         action="append",
         type=_rows,
-        help=f"only these; nothing is written. {', '.join(ROWS)}, or how several of them begin",
+        help=f"only these; nothing is written without --keep. {', '.join(ROWS)}, or how several of them begin",
+    )
+    parser.add_argument(
+        "--keep",
+        action="store_true",
+        help="write the rows of --only into bench/RESULTS.md, each with its day",
     )
     parser.add_argument(
         "--first",
@@ -61,6 +66,8 @@ def main(argv: list[str] | None = None) -> int:
     given = parser.parse_args(argv)
     if given.command == "load":
         return run_load(given)
+    if given.keep and (given.quick or not given.only):
+        parser.error("--keep needs --only, and figures of full length")
     return run_all(given)
 
 
@@ -88,9 +95,11 @@ def run_all(given: argparse.Namespace) -> int:
     if given.churn_minutes is not None:
         lengths = replace(lengths, churn_minutes=given.churn_minutes)
     found = Measuring(conditions, lengths).all(chosen)
-    text = written(found, conditions, time.monotonic() - started, busiest)
+    text = page.written(found, conditions, time.monotonic() - started, busiest)
     print(text)
-    if not given.quick and not given.only:
+    if given.keep:
+        RESULTS.write_text(page.exchanged(RESULTS.read_text("utf-8"), found), "utf-8")
+    elif not given.quick and not given.only:
         RESULTS.write_text(text + "\n", "utf-8")
     missed = [target for section in found for target in section.targets if not target.met]
     for target in missed:
@@ -99,7 +108,7 @@ def run_all(given: argparse.Namespace) -> int:
 
 
 class Measuring:
-    """One run over rows. Callers come and go beside all of them that are not about two cores."""
+    """One run over rows. Callers come and go beside all that are not measured alone."""
 
     def __init__(self, conditions: Conditions, lengths: Lengths) -> None:
         self._conditions = conditions
@@ -111,9 +120,8 @@ class Measuring:
         found: list[Section] = []
         waiting = [row for row in chosen if row != "churn"]
         with contextlib.ExitStack() as stack:
-            if "workers" in waiting:
-                waiting.remove("workers")
-                found.append(self._told("workers", len(found), len(chosen)))
+            while waiting and waiting[0] in ALONE:
+                found.append(self._told(waiting.pop(0), len(found), len(chosen)))
             beside = (
                 stack.enter_context(churn.Beside(self._lengths.churn_minutes)) if "churn" in chosen else None
             )
@@ -168,30 +176,6 @@ class Measuring:
 def _failed(row: str, why: Exception) -> Section:
     """A row that could not be measured has not reached what it must."""
     return Section(f"Row {row}", [f"**Not measured: {why}**"], [Target(f"row {row}", math.nan, 0, "")])
-
-
-def written(found: list[Section], conditions: Conditions, seconds: float, busiest: float) -> str:
-    """The whole page."""
-    targets: list[Target] = [target for section in found for target in section.targets]
-    _, client_core = cores()
-    split = (
-        "the server with all its children on one core, the client on the other, and on the client's core, behind everybody, callers who come and go"
-        if client_core is not None
-        else ("ONE core for server and client together: no figure of the server alone")
-    )
-    priority = " Both had real-time priority." if conditions.first else ""
-    times = "median of 3 runs" if conditions.repeats == 3 else f"{conditions.repeats} run(s)"
-    parts = [
-        "# Measured\n",
-        "Printed and written by `make bench`; how is in docs/adr/0015-measuring.md.\n",
-        f"{datetime.now(UTC):%Y-%m-%d}, vivavoce {vivavoce.__version__}, {seconds / 60:.0f} minutes. {machine()}.",
-        f"Conditions: {split}; {times}.{priority} Before the first run others used {busiest:.0%} of the busiest core.\n",
-        "## Targets\n",
-        table(("figure", "measured", "target", "ratio", "met"), [target.line for target in targets]),
-    ]
-    for section in found:
-        parts += [f"\n## {section.title}\n", "\n\n".join(section.text)]
-    return "\n".join(parts)
 
 
 def _add_load(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
