@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.engines.cascade.test_call import FakeListener, FakeModel, FakeTranscriber, FakeVadModel, FakeVoice
+from tests.engines.cascade.rig import FakeListener, FakeModel, FakeTranscriber, FakeVadModel, FakeVoice
 from vivavoce.call.driver import Call
 from vivavoce.call.ports import ModelStop, ModelText, ModelUsage, Stages
 from vivavoce.call.registry import Calls

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.engines.cascade.test_call import FakeListener, FakeTranscriber
+from tests.engines.cascade.rig import FakeListener, FakeTranscriber
 from vivavoce.audio.clip import Clip
 from vivavoce.engines.cascade.stt import recording as module
 from vivavoce.engines.cascade.stt import second as second_module
