@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from dataclasses import dataclass, field
 from functools import partial
 
 from bench import scale
@@ -23,65 +24,88 @@ WORTH = 1.8
 """What two processes on two cores must hold, in times of one."""
 
 
+@dataclass
+class _Siege:
+    """What was measured with a crowd before the door: added latency with nobody there and with the crowd, in ms."""
+
+    calm_ms: list[float] = field(default_factory=list)
+    crowded_ms: list[float] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    refused: int = 0
+    """By the server's own count."""
+
+    def take(self, report: Report, outcome: Outcome) -> None:
+        """Add a run."""
+        self.outcomes.append(outcome)
+        self.problems += [report.void] if report.void else []
+        self.problems += [f"{report.unanswered} turns unanswered"] if report.unanswered else []
+        for turn in report.turns:
+            if turn.answered and turn.completed_s:
+                crowded = outcome.is_there(turn.completed_s)
+                (self.crowded_ms if crowded else self.calm_ms).append(turn.added_ms)
+
+    @property
+    def tried(self) -> int:
+        """Attempts of the crowd."""
+        return sum(each.tried for each in self.outcomes)
+
+    @property
+    def clean(self) -> int:
+        """Those that were refused as they should be."""
+        return sum(each.clean for each in self.outcomes)
+
+    def change(self, percent: float) -> float:
+        """By how many percent a percentile grows with the crowd; one that shrinks is no growth."""
+        if not self.calm_ms or not self.crowded_ms:
+            return math.nan
+        return max(0.0, 100 * (percentile(self.crowded_ms, percent) / percentile(self.calm_ms, percent) - 1))
+
+
 def overload(lengths: Lengths, conditions: Conditions) -> Section:
     """Full of running sessions, with as many callers again before the door: what those inside notice, and what those outside are told."""
     conditions.say("overload")
-    section = Section("More callers than seats")
-    calm_ms: list[float] = []
-    crowded_ms: list[float] = []
-    outcomes: list[Outcome] = []
-    refused = 0
-    problems: list[str] = []
+    siege = _Siege()
     variables = scripted("energy") | {"VIVAVOCE_LIMITS__MAX_SESSIONS": str(SESSIONS)}
     with served("scripted", cores()[0], variables, conditions.first) as server:
         for _ in range(conditions.repeats):
             report, outcome = _besieged(server.socket_url, lengths, conditions)
             server.wait_until_empty()
-            outcomes.append(outcome)
-            problems += [report.void] if report.void else []
-            problems += [f"{report.unanswered} turns unanswered"] if report.unanswered else []
-            for turn in report.turns:
-                if turn.answered and turn.completed_s:
-                    (crowded_ms if outcome.is_there(turn.completed_s) else calm_ms).append(turn.added_ms)
+            siege.take(report, outcome)
             conditions.say(
-                f"  p50 {percentile(calm_ms, 50):.2f} -> {percentile(crowded_ms, 50):.2f} ms, {outcome}"
+                f"  p50 {percentile(siege.calm_ms, 50):.2f} -> {percentile(siege.crowded_ms, 50):.2f} ms, {outcome}"
             )
-        refused = sum(server.load()["refused"].values())
-    tried, clean = sum(each.tried for each in outcomes), sum(each.clean for each in outcomes)
+        siege.refused = sum(server.load()["refused"].values())
+    return _told(siege)
+
+
+def _told(siege: _Siege) -> Section:
+    """The section's targets and text."""
+    tried = siege.tried
+    told_so, counted = (100 * count / max(1, tried) for count in (siege.clean, siege.refused))
+    section = Section("More callers than seats")
     section.targets = [
-        Target(
-            "latency of running sessions at overload, p50, change", _change(calm_ms, crowded_ms, 50), 10, "%"
-        ),
-        Target(
-            "latency of running sessions at overload, p95, change", _change(calm_ms, crowded_ms, 95), 10, "%"
-        ),
-        Target(
-            "refused callers told so by 503 or 429 with Retry-After",
-            100 * clean / max(1, tried),
-            100,
-            "%",
-            True,
-        ),
-        Target("refusals that the server counted, of all", 100 * refused / max(1, tried), 100, "%", True),
+        Target("latency of running sessions at overload, p50, change", siege.change(50), 10, "%"),
+        Target("latency of running sessions at overload, p95, change", siege.change(95), 10, "%"),
+        Target("refused callers told so by 503 or 429 with Retry-After", told_so, 100, "%", True),
+        Target("refusals that the server counted, of all", counted, 100, "%", True),
     ]
     rows = [
         [name, *(shown(percentile(values, percent), 2) for percent in (50, 95, 99)), str(len(values))]
         for name, values in (
-            ("nobody before the door", calm_ms),
-            (f"{SESSIONS} refused a second", crowded_ms),
+            ("nobody before the door", siege.calm_ms),
+            (f"{SESSIONS} refused a second", siege.crowded_ms),
         )
     ]
-    others: dict[str, int] = {}
-    for outcome in outcomes:
-        others |= outcome.others
+    others: Counter[str] = Counter()
+    for outcome in siege.outcomes:
+        others.update(outcome.others)
+    problems = [*siege.problems, *(f"{count} times: {what}" for what, count in others.items())]
     section.text = [
         table(("", "added p50 ms", "p95 ms", "p99 ms", "turns"), rows),
         f"{SESSIONS} sessions speak and have all the seats; {SESSIONS} more callers try again {EVERY_S:g} s after each refusal, in every other phase of "
-        f"{PHASE_S:g} s, so that the same sessions are measured with and without them. {tried} attempts, {clean} clean refusals.",
-        *(
-            f"**{problem}**"
-            for problem in [*problems, *(f"{count} times: {what}" for what, count in others.items())][:3]
-        ),
+        f"{PHASE_S:g} s, so that the same sessions are measured with and without them. {tried} attempts, {siege.clean} clean refusals.",
+        *(f"**{problem}**" for problem in problems[:3]),
     ]
     return section
 
@@ -93,13 +117,6 @@ def _besieged(url: str, lengths: Lengths, conditions: Conditions) -> tuple[Repor
         load = Load(url, SESSIONS, counted_s, pattern("energy"), stagger_s=PHASE_S)
         report = run(load, at_begin=crowd.began)
         return report, crowd.over()
-
-
-def _change(before: Sequence[float], after: Sequence[float], percent: float) -> float:
-    """By how many percent a percentile has grown; one that has shrunk is no growth."""
-    if not before or not after:
-        return math.nan
-    return max(0.0, 100 * (percentile(after, percent) / percentile(before, percent) - 1))
 
 
 def workers(lengths: Lengths, conditions: Conditions) -> Section:
