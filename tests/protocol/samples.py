@@ -229,20 +229,24 @@ RESPONSES: list[ResponseObject] = [
 ]
 
 
+HEAD: dict[str, Any] = {"event_id": "event_1"}
+WHERE: dict[str, Any] = {"item_id": "item_1", "content_index": 0}
+OUT: dict[str, Any] = {"response_id": "resp_1", "item_id": "item_3", "output_index": 0}
+PART: dict[str, Any] = {**OUT, "content_index": 0}
+
+
 def server_events() -> list[ev.ServerEvent]:
     """At least one event of every type."""
-    head: dict[str, Any] = {"event_id": "event_1"}
-    where: dict[str, Any] = {"item_id": "item_1", "content_index": 0}
-    out: dict[str, Any] = {"response_id": "resp_1", "item_id": "item_3", "output_index": 0}
-    part: dict[str, Any] = {**out, "content_index": 0}
-    say = ContentPartObject(type="audio", transcript="")
-    logprobs = [LogProb(token="hel", logprob=-0.25, bytes=[104, 101, 108])]
-    tokens = TokensUsage(
-        total_tokens=20,
-        input_tokens=12,
-        output_tokens=8,
-        input_token_details=TranscriptionTokenDetails(text_tokens=2, audio_tokens=10),
-    )
+    return [
+        *_about_the_session(),
+        *_about_transcripts(),
+        *_about_sound(),
+        *_about_responses(),
+        *_about_mcp(),
+    ]
+
+
+def _about_the_session() -> list[ev.ServerEvent]:
     error = ErrorDetail(type="invalid_request_error", message="no")
     full_error = ErrorDetail(
         type="invalid_request_error",
@@ -252,71 +256,99 @@ def server_events() -> list[ev.ServerEvent]:
         event_id="c",
     )
     return [
-        ev.ErrorEvent(**head, error=error),
-        ev.ErrorEvent(**head, error=full_error),
-        ev.SessionCreated(**head, session=PLAIN_SESSION),
-        ev.SessionCreated(**head, session=TRANSCRIPTION_SESSION),
-        ev.SessionUpdated(**head, session=FULL_SESSION),
-        ev.SessionUpdated(**head, session=MANUAL_SESSION),
-        ev.ConversationCreated(**head, conversation=ConversationObject(id="conv_1")),
-        *[ev.ConversationItemAdded(**head, item=item) for item in ITEMS],
-        ev.ConversationItemDone(**head, previous_item_id="item_0", item=USER),
-        ev.ConversationItemCreated(**head, item=ASSISTANT),
-        *[ev.ConversationItemRetrieved(**head, item=item) for item in ITEMS],
-        ev.ConversationItemTruncated(**head, **where, audio_end_ms=400),
-        ev.ConversationItemDeleted(**head, item_id="item_1"),
-        ev.ConversationItemInputAudioTranscriptionDelta(**head, **where, delta="hel", logprobs=logprobs),
+        ev.ErrorEvent(**HEAD, error=error),
+        ev.ErrorEvent(**HEAD, error=full_error),
+        ev.SessionCreated(**HEAD, session=PLAIN_SESSION),
+        ev.SessionCreated(**HEAD, session=TRANSCRIPTION_SESSION),
+        ev.SessionUpdated(**HEAD, session=FULL_SESSION),
+        ev.SessionUpdated(**HEAD, session=MANUAL_SESSION),
+        ev.ConversationCreated(**HEAD, conversation=ConversationObject(id="conv_1")),
+        *[ev.ConversationItemAdded(**HEAD, item=item) for item in ITEMS],
+        ev.ConversationItemDone(**HEAD, previous_item_id="item_0", item=USER),
+        ev.ConversationItemCreated(**HEAD, item=ASSISTANT),
+        *[ev.ConversationItemRetrieved(**HEAD, item=item) for item in ITEMS],
+        ev.ConversationItemTruncated(**HEAD, **WHERE, audio_end_ms=400),
+        ev.ConversationItemDeleted(**HEAD, item_id="item_1"),
+        ev.RateLimitsUpdated(
+            **HEAD, rate_limits=[RateLimit(name="tokens", limit=40_000, remaining=39_000, reset_seconds=1.5)]
+        ),
+    ]
+
+
+def _about_transcripts() -> list[ev.ServerEvent]:
+    logprobs = [LogProb(token="hel", logprob=-0.25, bytes=[104, 101, 108])]
+    tokens = TokensUsage(
+        total_tokens=20,
+        input_tokens=12,
+        output_tokens=8,
+        input_token_details=TranscriptionTokenDetails(text_tokens=2, audio_tokens=10),
+    )
+    return [
+        ev.ConversationItemInputAudioTranscriptionDelta(**HEAD, **WHERE, delta="hel", logprobs=logprobs),
         ev.ConversationItemInputAudioTranscriptionCompleted(
-            **head, **where, transcript="hello", usage=DurationUsage(seconds=1.5)
+            **HEAD, **WHERE, transcript="hello", usage=DurationUsage(seconds=1.5)
         ),
         ev.ConversationItemInputAudioTranscriptionCompleted(
-            **head,
-            **where,
+            **HEAD,
+            **WHERE,
             transcript="hello",
             usage=tokens,
             logprobs=logprobs,
             languages=[TranscriptionLanguage(code="en")],
         ),
         ev.ConversationItemInputAudioTranscriptionFailed(
-            **head, **where, error=TranscriptionErrorDetail(type="transcription_error", message="too quiet")
+            **HEAD, **WHERE, error=TranscriptionErrorDetail(type="transcription_error", message="too quiet")
         ),
         ev.ConversationItemInputAudioTranscriptionSegment(
-            **head, **where, id="seg_1", text="hello", speaker="A", start=0.0, end=1.5
+            **HEAD, **WHERE, id="seg_1", text="hello", speaker="A", start=0.0, end=1.5
         ),
-        ev.InputAudioBufferCommitted(**head, previous_item_id=None, item_id="item_1"),
-        ev.InputAudioBufferCleared(**head),
-        ev.InputAudioBufferSpeechStarted(**head, audio_start_ms=700, item_id="item_1"),
-        ev.InputAudioBufferSpeechStopped(**head, audio_end_ms=2500, item_id="item_1"),
+    ]
+
+
+def _about_sound() -> list[ev.ServerEvent]:
+    return [
+        ev.InputAudioBufferCommitted(**HEAD, previous_item_id=None, item_id="item_1"),
+        ev.InputAudioBufferCleared(**HEAD),
+        ev.InputAudioBufferSpeechStarted(**HEAD, audio_start_ms=700, item_id="item_1"),
+        ev.InputAudioBufferSpeechStopped(**HEAD, audio_end_ms=2500, item_id="item_1"),
         ev.InputAudioBufferTimeoutTriggered(
-            **head, audio_start_ms=13216, audio_end_ms=19232, item_id="item_1"
+            **HEAD, audio_start_ms=13216, audio_end_ms=19232, item_id="item_1"
         ),
-        ev.InputAudioBufferDtmfEventReceived(**head, event="#", received_at=1_763_605_109),
-        ev.OutputAudioBufferStarted(**head, response_id="resp_1"),
-        ev.OutputAudioBufferStopped(**head, response_id="resp_1"),
-        ev.OutputAudioBufferCleared(**head, response_id="resp_1"),
-        ev.ResponseCreated(**head, response=STARTED),
-        *[ev.ResponseDone(**head, response=response) for response in RESPONSES],
-        ev.ResponseOutputItemAdded(**head, response_id="resp_1", output_index=0, item=ASSISTANT),
-        ev.ResponseOutputItemDone(**head, response_id="resp_1", output_index=1, item=CALL),
-        ev.ResponseContentPartAdded(**head, **part, part=say),
-        ev.ResponseContentPartDone(**head, **part, part=ContentPartObject(type="text", text="yes")),
-        ev.ResponseOutputTextDelta(**head, **part, delta="ye"),
-        ev.ResponseOutputTextDone(**head, **part, text="yes"),
-        ev.ResponseOutputAudioTranscriptDelta(**head, **part, delta="ye"),
-        ev.ResponseOutputAudioTranscriptDone(**head, **part, transcript="yes"),
-        ev.ResponseOutputAudioDelta(**head, **part, delta="AAAA"),
-        ev.ResponseOutputAudioDone(**head, **part),
-        ev.ResponseFunctionCallArgumentsDelta(**head, **out, call_id="call_1", delta="{"),
-        ev.ResponseFunctionCallArgumentsDone(**head, **out, call_id="call_1", name="look_up", arguments="{}"),
-        ev.ResponseMcpCallArgumentsDelta(**head, **out, delta="{"),
-        ev.ResponseMcpCallArgumentsDone(**head, **out, arguments="{}"),
-        ev.ResponseMcpCallInProgress(**head, item_id="item_7", output_index=0),
-        ev.ResponseMcpCallCompleted(**head, item_id="item_7", output_index=0),
-        ev.ResponseMcpCallFailed(**head, item_id="item_7", output_index=0),
-        ev.McpListToolsInProgress(**head, item_id="item_6"),
-        ev.McpListToolsCompleted(**head, item_id="item_6"),
-        ev.McpListToolsFailed(**head, item_id="item_6"),
-        ev.RateLimitsUpdated(
-            **head, rate_limits=[RateLimit(name="tokens", limit=40_000, remaining=39_000, reset_seconds=1.5)]
-        ),
+        ev.InputAudioBufferDtmfEventReceived(**HEAD, event="#", received_at=1_763_605_109),
+        ev.OutputAudioBufferStarted(**HEAD, response_id="resp_1"),
+        ev.OutputAudioBufferStopped(**HEAD, response_id="resp_1"),
+        ev.OutputAudioBufferCleared(**HEAD, response_id="resp_1"),
+    ]
+
+
+def _about_responses() -> list[ev.ServerEvent]:
+    say = ContentPartObject(type="audio", transcript="")
+    return [
+        ev.ResponseCreated(**HEAD, response=STARTED),
+        *[ev.ResponseDone(**HEAD, response=response) for response in RESPONSES],
+        ev.ResponseOutputItemAdded(**HEAD, response_id="resp_1", output_index=0, item=ASSISTANT),
+        ev.ResponseOutputItemDone(**HEAD, response_id="resp_1", output_index=1, item=CALL),
+        ev.ResponseContentPartAdded(**HEAD, **PART, part=say),
+        ev.ResponseContentPartDone(**HEAD, **PART, part=ContentPartObject(type="text", text="yes")),
+        ev.ResponseOutputTextDelta(**HEAD, **PART, delta="ye"),
+        ev.ResponseOutputTextDone(**HEAD, **PART, text="yes"),
+        ev.ResponseOutputAudioTranscriptDelta(**HEAD, **PART, delta="ye"),
+        ev.ResponseOutputAudioTranscriptDone(**HEAD, **PART, transcript="yes"),
+        ev.ResponseOutputAudioDelta(**HEAD, **PART, delta="AAAA"),
+        ev.ResponseOutputAudioDone(**HEAD, **PART),
+        ev.ResponseFunctionCallArgumentsDelta(**HEAD, **OUT, call_id="call_1", delta="{"),
+        ev.ResponseFunctionCallArgumentsDone(**HEAD, **OUT, call_id="call_1", name="look_up", arguments="{}"),
+    ]
+
+
+def _about_mcp() -> list[ev.ServerEvent]:
+    return [
+        ev.ResponseMcpCallArgumentsDelta(**HEAD, **OUT, delta="{"),
+        ev.ResponseMcpCallArgumentsDone(**HEAD, **OUT, arguments="{}"),
+        ev.ResponseMcpCallInProgress(**HEAD, item_id="item_7", output_index=0),
+        ev.ResponseMcpCallCompleted(**HEAD, item_id="item_7", output_index=0),
+        ev.ResponseMcpCallFailed(**HEAD, item_id="item_7", output_index=0),
+        ev.McpListToolsInProgress(**HEAD, item_id="item_6"),
+        ev.McpListToolsCompleted(**HEAD, item_id="item_6"),
+        ev.McpListToolsFailed(**HEAD, item_id="item_6"),
     ]
