@@ -50,7 +50,18 @@ def _run(argv: list[str] | None) -> int:
     if given.command is None:
         parser.print_help()
         return 0
-    code: int = given.run(given)
+    return _carry_out(given)
+
+
+def _carry_out(given: argparse.Namespace) -> int:
+    """The command's exit code; wrong settings are one line and 2, whichever command reads them."""
+    from vivavoce.call.settings import SettingsError
+
+    try:
+        code: int = given.run(given)
+    except SettingsError as error:
+        print(f"vivavoce: {error}", file=sys.stderr)
+        return 2
     return code
 
 
@@ -79,7 +90,7 @@ COMMANDS = (
     ("prompt", "show what a language model is told", "vivavoce.server.prompt_command"),
     ("keys", "API keys: make, list, revoke", "vivavoce.server.keys_command"),
 )
-"""Each is a module with `add_arguments(parser)` and `run(namespace) -> exit code`."""
+"""Each is a module with `add_arguments(parser)` and `run(namespace) -> exit code`, which may raise SettingsError."""
 
 
 def _add_command(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -27,17 +26,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(given: argparse.Namespace) -> int:
-    """Look, tell, and return the exit code."""
-    from vivavoce.call.settings import SettingsError
+    """Look, tell, and return the exit code. Raises SettingsError."""
     from vivavoce.server.checks import look
 
-    try:
-        settings = settings_of(given)
-    except SettingsError as error:
-        print(f"vivavoce: {error}", file=sys.stderr)
-        return 2
     findings: list[Finding] = []
-    for finding in look(settings):
+    for finding in look(settings_of(given)):
         findings.append(finding)
         if not given.json:
             print(_line(finding), flush=True)

@@ -25,8 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(given: argparse.Namespace) -> int:
-    """Do it. Exit codes: 0 done, 1 no such key or no such file, 2 wrong arguments or settings."""
-    from vivavoce.call.settings import SettingsError, load_settings
+    """Do it. Exit codes: 0 done, 1 no such key or no such file, 2 wrong arguments. Raises SettingsError."""
+    from vivavoce.call.settings import load_settings
     from vivavoce.server.keys import KeysError, KeyStore
 
     if (given.action == "revoke") != (given.id is not None):
@@ -36,9 +36,6 @@ def run(given: argparse.Namespace) -> int:
     try:
         store = KeyStore(load_settings({"data_dir": given.data_dir}, path=given.config).data_path)
         ACTIONS[given.action](store, given)
-    except SettingsError as error:
-        print(f"vivavoce: {error}", file=sys.stderr)
-        return 2
     except KeysError as error:
         print(f"vivavoce: {error}", file=sys.stderr)
         return 1

@@ -19,16 +19,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(given: argparse.Namespace) -> int:
-    """Print it. Exit codes: 0 done, 2 wrong settings."""
-    from vivavoce.call.settings import SettingsError, load_settings
+    """Print it. Raises SettingsError."""
+    from vivavoce.call.settings import load_settings
     from vivavoce.engines.cascade.choice import speaking_rules
 
-    try:
-        settings = load_settings({}, path=given.config)
-        rules = speaking_rules(settings)
-    except SettingsError as error:
-        print(f"vivavoce: {error}", file=sys.stderr)
-        return 2
+    settings = load_settings({}, path=given.config)
+    rules = speaking_rules(settings)
     instructions = settings.session.instructions if given.instructions is None else given.instructions
     print(rules.instruct(instructions, not given.no_tools))
     if not settings.llm.url:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from vivavoce.call.ports import EngineNames
 from vivavoce.call.relay_settings import OPENAI_HOST
-from vivavoce.call.settings import Settings, SettingsError
+from vivavoce.call.settings import Settings
 from vivavoce.call.standard_streams import drop_stdout
 from vivavoce.server import tls
 from vivavoce.server.auth import has_keys, is_loopback
@@ -24,7 +24,7 @@ log = logging.getLogger("vivavoce.server")
 
 
 def serve(settings: Settings) -> int:
-    """Run until stopped. Returns the exit code; what is wrong is printed in one line that says what to do."""
+    """Run until stopped. Returns the exit code; what is wrong with the machine is printed in one line that says what to do. Raises SettingsError."""
     set_up_logging(settings)
     problem = refuse_to_start(settings)
     if problem is not None:
@@ -33,12 +33,8 @@ def serve(settings: Settings) -> int:
     _make_data_folder(settings)
     _hang_up_gently()
     workers = settings.server.workers or usable_cores()
-    try:
-        certificate = tls.Certificate(settings) if tls.wanted(settings) else None
-        return _serve_here(settings, certificate) if workers == 1 else _serve_with(settings, workers)
-    except SettingsError as error:
-        print(f"vivavoce: {error}", file=sys.stderr)
-        return 2
+    certificate = tls.Certificate(settings) if tls.wanted(settings) else None
+    return _serve_here(settings, certificate) if workers == 1 else _serve_with(settings, workers)
 
 
 def set_up_logging(settings: Settings) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from vivavoce.server.flags import add_flags, settings_of
 
@@ -14,13 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(given: argparse.Namespace) -> int:
-    """Serve until stopped. Exit codes: 0 stopped, 2 cannot start as set up, 3 could not start."""
-    from vivavoce.call.settings import SettingsError
+    """Serve until stopped. Exit codes: 0 stopped, 2 cannot start as set up, 3 could not start. Raises SettingsError."""
     from vivavoce.server.run import serve
 
-    try:
-        settings = settings_of(given)
-    except SettingsError as error:
-        print(f"vivavoce: {error}", file=sys.stderr)
-        return 2
-    return serve(settings)
+    return serve(settings_of(given))
