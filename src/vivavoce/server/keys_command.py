@@ -48,15 +48,15 @@ def _create(store: KeyStore, given: argparse.Namespace) -> None:
         if given.json:
             _print_json(_shown(record) | {"key": key})
         else:
+            # Alone on standard output, for KEY=$(vivavoce keys create).
             print(key)
         sys.stdout.flush()
     except OSError:
         store.revoke(record.id)
         print(f"vivavoce: nobody saw the key {record.id}, so it is revoked", file=sys.stderr)
         raise
-    if given.json:
-        return
-    print(f"{record.id}: shown this once, only its hash is kept.", file=sys.stderr)
+    if not given.json:
+        print(f"{record.id}: shown this once, only its hash is kept.", file=sys.stderr)
 
 
 def _list(store: KeyStore, given: argparse.Namespace) -> None:
