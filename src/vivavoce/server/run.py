@@ -46,8 +46,10 @@ def set_up_logging(settings: Settings) -> None:
         stream=sys.stderr,
     )
     logging.getLogger("vivavoce").setLevel(level)
-    # uvicorn's own lines say nothing that the banner does not.
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    # uvicorn's own lines say nothing that the banner does not; httpx's tell each request that a turn's own line tells better, and with
+    # its whole address, in whose query a key may stand.
+    for name in ("uvicorn", "httpx"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _make_data_folder(settings: Settings) -> None:
