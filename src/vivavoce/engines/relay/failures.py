@@ -37,11 +37,12 @@ def refused(status: int, body: bytes, key: str) -> Failure:
     """The handshake was answered with an HTTP error."""
     if status in (401, 403):
         # What such an answer says often holds a part of the key.
-        return Failure(
-            "upstream_unauthorized",
-            f"The upstream does not accept this server's key ({status}).",
-            passing=False,
+        message = (
+            f"The upstream does not accept this server's key ({status})."
+            if key
+            else f"The upstream asks for a key, and this server was given none for it ({status}): VIVAVOCE_UPSTREAM_KEY."
         )
+        return Failure("upstream_unauthorized", message, passing=False)
     said = _said(body, key)
     if status == 429:
         return Failure(
