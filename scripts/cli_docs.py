@@ -44,10 +44,19 @@ def _command(name: str, what: str, parser: argparse.ArgumentParser) -> Iterator[
         if titled:
             yield f"{titled[:1].upper()}{titled[1:]}:\n"
         yield "| flag | |\n|---|---|"
-        yield from (_row(action) for action in actions)
+        for action in actions:
+            yield from _actions(action) if isinstance(action, argparse._SubParsersAction) else [_row(action)]
         yield ""
     if parser.epilog:
         yield from _epilog(parser.epilog)
+
+
+def _actions(of: argparse._SubParsersAction[argparse.ArgumentParser]) -> Iterator[str]:
+    """What a command does, one by one, each with what it takes besides the command's flags."""
+    for choice in of._choices_actions:
+        taken = of.choices[choice.dest]._get_positional_actions()
+        names = [choice.dest, *(action.dest.upper() for action in taken if action.help != argparse.SUPPRESS)]
+        yield f"| `{' '.join(names)}` | {choice.help} |"
 
 
 def _row(action: argparse.Action) -> str:

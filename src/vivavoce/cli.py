@@ -41,12 +41,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _run(argv: list[str] | None) -> int:
     parser = make_parser()
-    given, late = parser.parse_known_args(argv)
-    if late and not late[0].startswith("-") and getattr(given, "id", "") is None:
-        # `keys revoke --data-dir FOLDER ID`: behind `revoke` there was none, and argparse does not look again.
-        given.id = late.pop(0)
-    if late:
-        parser.error(f"unrecognized arguments: {' '.join(late)}")
+    given = parser.parse_args(argv)
     if given.command is None:
         parser.print_help()
         return 0

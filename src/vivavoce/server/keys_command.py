@@ -16,12 +16,27 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `vivavoce keys`."""
     parser.description = "API keys for clients of this server. Only hashes are kept, in the data folder; a running server notices changes at once."
-    parser.add_argument("action", choices=["create", "list", "revoke"], help="what to do")
-    parser.add_argument("id", nargs="?", help="the id of the key to revoke")
-    parser.add_argument("--name", default="", help="for create: whom or what the key is for")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--data-dir", help="where data is kept")
-    parser.add_argument("--config", type=Path, help="settings file (vivavoce.toml, where there is one)")
+    parser.set_defaults(name="", json=False, data_dir=None, config=None)
+    _add_flags(parser)
+    # A parser for each, so that the id may also stand behind the flags: argparse looks for what may be left out only once.
+    actions = parser.add_subparsers(dest="action", required=True)
+    for name, (_, what) in ACTIONS.items():
+        action = actions.add_parser(name, help=what, description=what)
+        # Taken by each, so that all that is wrong is told in one manner (`run`).
+        wanted = "the id of the key" if name == "revoke" else argparse.SUPPRESS
+        action.add_argument("id", nargs="?", help=wanted)
+        _add_flags(action)
+
+
+def _add_flags(parser: argparse.ArgumentParser) -> None:
+    """Flags may stand before the action as well, and what is not given behind it must not undo those."""
+    unless = argparse.SUPPRESS
+    parser.add_argument("--name", default=unless, help="for create: whom or what the key is for")
+    parser.add_argument("--json", action="store_true", default=unless, help="print JSON")
+    parser.add_argument("--data-dir", default=unless, help="where data is kept")
+    parser.add_argument(
+        "--config", type=Path, default=unless, help="settings file (vivavoce.toml, where there is one)"
+    )
 
 
 def run(given: argparse.Namespace) -> int:
@@ -35,7 +50,8 @@ def run(given: argparse.Namespace) -> int:
         return 2
     try:
         store = KeyStore(load_settings({"data_dir": given.data_dir}, path=given.config).data_path)
-        ACTIONS[given.action](store, given)
+        act, _ = ACTIONS[given.action]
+        act(store, given)
     except KeysError as error:
         print(f"vivavoce: {error}", file=sys.stderr)
         return 1
@@ -79,7 +95,12 @@ def _revoke(store: KeyStore, given: argparse.Namespace) -> None:
         print(f"{record.id} is revoked, and every client secret that was made with it.")
 
 
-ACTIONS = {"create": _create, "list": _list, "revoke": _revoke}
+ACTIONS = {
+    "create": (_create, "make a key and print it; it is shown this once"),
+    "list": (_list, "the keys, and when they were made and revoked"),
+    "revoke": (_revoke, "end a key, and every client secret that was made with it"),
+}
+"""What each does, and how `--help` tells it."""
 
 
 def _shown(record: KeyRecord) -> dict[str, Any]:
