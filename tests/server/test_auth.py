@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from vivavoce.call.settings import Settings, load_settings
-from vivavoce.server.auth import Admitted, Authority, Refusal, bearer, has_keys
+from vivavoce.server.auth import Admitted, Authority, bearer, has_keys
 from vivavoce.server.client_secrets import FILE as SECRETS
 from vivavoce.server.client_secrets import Opening
 from vivavoce.server.keys import FILE, KeysError, KeyStore
+from vivavoce.server.refusal import Refusal
 
 KEYS = "vv_one,vv_two"
 APP = "https://app.example"

@@ -15,7 +15,7 @@ from vivavoce.call.ports import Engine
 from vivavoce.call.registry import Calls
 from vivavoce.call.settings import Settings
 from vivavoce.mcp.tools import McpServers
-from vivavoce.server.auth import Authority, Refusal
+from vivavoce.server.auth import Authority
 from vivavoce.server.calls import add_call_routes, add_load_route
 from vivavoce.server.cors import Cors
 from vivavoce.server.gate import Gate
@@ -23,6 +23,7 @@ from vivavoce.server.life import GOODBYE, Life
 from vivavoce.server.minting import add_minting_routes
 from vivavoce.server.readiness import Readiness
 from vivavoce.server.realtime import RealtimeEndpoint, TranslationEndpoint
+from vivavoce.server.refusal import Refusal
 from vivavoce.server.rest.mount import mount_rest
 from vivavoce.server.shared import Shared
 from vivavoce.server.sockets import Sockets
@@ -99,7 +100,7 @@ def create_app(
 def _add_routes(app: FastAPI, authority: Authority, readiness: Readiness, life: Life) -> None:
     def refused(request: Request) -> Response | None:
         admitted = authority.admit(request.headers)
-        return JSONResponse(admitted.body(), admitted.status) if isinstance(admitted, Refusal) else None
+        return admitted.response() if isinstance(admitted, Refusal) else None
 
     @app.get("/v1/models")
     async def list_models(request: Request) -> Response:

@@ -10,42 +10,15 @@ from urllib.parse import urlsplit
 
 from vivavoce.call.owner import LOCAL, Owner
 from vivavoce.call.settings import Settings
-from vivavoce.protocol.errors import ClientError
 from vivavoce.server.client_secrets import FORM, ClientSecrets, Opening, SecretsError
 from vivavoce.server.keys import KeysError, KeyStore, digest_of, same
+from vivavoce.server.refusal import Refusal
 
 log = logging.getLogger("vivavoce.server")
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 KEY_SUBPROTOCOL = "openai-insecure-api-key."
 """Browsers cannot set headers on a WebSocket, so the key travels as a sub-protocol (protocol reference 1.2)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why a request is not served: HTTP status and the body's error fields."""
-
-    status: int
-    code: str
-    message: str
-    param: str | None = None
-    type: str = "invalid_request_error"
-
-    def body(self) -> dict[str, object]:
-        """The error in the API's shape (protocol reference 1.3)."""
-        error = {
-            "message": self.message,
-            "type": self.type,
-            "code": self.code,
-            "param": self.param,
-        }
-        return {"error": error}
-
-
-def refused(error: ClientError) -> Refusal:
-    """A mistake in a request, as HTTP tells it."""
-    status = 500 if error.type == "server_error" else 400
-    return Refusal(status, error.code, error.message, error.param, error.type)
 
 
 @dataclass(frozen=True, slots=True)

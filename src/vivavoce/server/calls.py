@@ -11,7 +11,8 @@ from fastapi.responses import JSONResponse, Response
 
 from vivavoce.call.owner import Owner
 from vivavoce.call.registry import Calls
-from vivavoce.server.auth import Authority, Refusal
+from vivavoce.server.auth import Authority
+from vivavoce.server.refusal import Refusal
 
 NOT_FOUND = Refusal(404, "call_id_not_found", "No session found for the provided call_id", "")
 """Whoever may not know of a call is answered as if there were none."""
@@ -26,8 +27,8 @@ def add_call_routes(app: FastAPI, authority: Authority, calls: Calls) -> None:
     def refusal(request: Request, owner: Owner | None) -> Response | None:
         admitted = authority.admit(request.headers)
         if isinstance(admitted, Refusal):
-            return answer(admitted)
-        return None if owner is not None and admitted.owner.may_join(owner) else answer(NOT_FOUND)
+            return admitted.response()
+        return None if owner is not None and admitted.owner.may_join(owner) else NOT_FOUND.response()
 
     @app.post("/v1/realtime/calls/{call_id}/hangup", responses=REFUSALS)
     async def hang_up(call_id: str, request: Request) -> Response:
@@ -44,7 +45,7 @@ def add_call_routes(app: FastAPI, authority: Authority, calls: Calls) -> None:
         known = calls.hints(call_id)
         refused = refusal(request, known[0] if known is not None else None)
         if refused is not None or known is None:
-            return refused or answer(NOT_FOUND)
+            return refused or NOT_FOUND.response()
         found = known[1].look(int(asyncio.get_running_loop().time() * 1000))
         listed = [{"code": hint.code, "message": hint.message, "at_ms": hint.at_ms} for hint in found]
         return JSONResponse({"object": "list", "data": listed})
@@ -58,7 +59,7 @@ def add_load_route(app: FastAPI, authority: Authority, calls: Calls) -> None:
         """Sessions of all processes, and who was refused; sessions and tasks of the process that answers."""
         admitted = authority.admit(request.headers)
         if isinstance(admitted, Refusal):
-            return answer(admitted)
+            return admitted.response()
         taken = await calls.admission.look()
         return JSONResponse(
             {
@@ -69,11 +70,6 @@ def add_load_route(app: FastAPI, authority: Authority, calls: Calls) -> None:
                 "process": {"id": os.getpid(), "sessions": len(calls), "tasks": len(asyncio.all_tasks())},
             }
         )
-
-
-def answer(refusal: Refusal) -> Response:
-    """A refusal in the API's shape."""
-    return JSONResponse(refusal.body(), refusal.status)
 
 
 REFUSALS: dict[int | str, dict[str, Any]] = {

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import msgspec
-
-from vivavoce.server.auth import Authority, Refusal
+from vivavoce.server.auth import Authority
+from vivavoce.server.refusal import Refusal
 from vivavoce.transports.websocket import Message, Receive, SendMessage
 
 FOR_SECRETS: Final = ("/v1/realtime/calls", "/v1/realtime/translations/calls", "/v1/realtime")
@@ -39,15 +38,18 @@ class Cors:
             return
         allowed = scope["path"] in FOR_SECRETS or self._authority.allows(origin, headers.get("host"))
         added = _named(origin) if allowed else [(b"vary", b"Origin")]
-        if scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
-            await _preflight(send, allowed, added, headers.get("access-control-request-headers", ""))
-            return
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message.get("headers", ()), *added]
             await send(message)
 
+        if scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
+            if allowed:
+                await _preflight(answer, headers.get("access-control-request-headers", ""))
+            else:
+                await _NOT_ALLOWED.answer(answer)
+            return
         await self._app(scope, receive, answer)
 
 
@@ -59,20 +61,16 @@ def _named(origin: str) -> list[tuple[bytes, bytes]]:
     ]
 
 
-async def _preflight(send: SendMessage, allowed: bool, added: list[tuple[bytes, bytes]], asked: str) -> None:
-    body = b""
-    if allowed:
-        # Clients bring headers of their own (x-openai-agents-sdk, openai-safety-identifier, x-stainless-...): none is a danger here.
-        added = [
-            *added,
-            (b"access-control-allow-methods", METHODS),
-            (b"access-control-allow-headers", asked.encode("latin-1") or b"authorization, content-type"),
-            (b"access-control-max-age", MAX_AGE_S),
-        ]
-    else:
-        refusal = Refusal(403, "origin_not_allowed", "Pages of this origin may not connect to this server.")
-        body = msgspec.json.encode(refusal.body())
-        added = [*added, (b"content-type", b"application/json")]
-    added = [*added, (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": 204 if allowed else 403, "headers": added})
-    await send({"type": "http.response.body", "body": body})
+_NOT_ALLOWED = Refusal(403, "origin_not_allowed", "Pages of this origin may not connect to this server.")
+
+
+async def _preflight(send: SendMessage, asked: str) -> None:
+    # Clients bring headers of their own (x-openai-agents-sdk, openai-safety-identifier, x-stainless-...): none is a danger here.
+    headers = [
+        (b"access-control-allow-methods", METHODS),
+        (b"access-control-allow-headers", asked.encode("latin-1") or b"authorization, content-type"),
+        (b"access-control-max-age", MAX_AGE_S),
+        (b"content-length", b"0"),
+    ]
+    await send({"type": "http.response.start", "status": 204, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})

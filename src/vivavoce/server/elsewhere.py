@@ -17,8 +17,9 @@ from urllib.parse import parse_qs
 
 import h11
 
-from vivavoce.call.admission import Full
-from vivavoce.server.gate import Application, Message, Receive, SendMessage, answer, answer_handshake
+from vivavoce.server.gate import Application
+from vivavoce.server.refusal import Refusal
+from vivavoce.transports.websocket import Message, Receive, SendMessage
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
@@ -33,7 +34,9 @@ _HOP_BY_HOP = frozenset({b"connection", b"keep-alive", b"te", b"trailer", b"upgr
 _SAID_HERE_TOO = frozenset({b"transfer-encoding", b"date", b"server"})
 """What this process puts into its own answer."""
 _READ_BYTES = 65_536
-_GONE = Full(503, "server_error", "call_lost", "The process that had this call has ended.", retry_after_s=1)
+_GONE = Refusal(
+    503, "call_lost", "The process that had this call has ended.", type="server_error", retry_after_s=1
+)
 """The call went with it. Asked again, the server says that it knows of no such call."""
 _WHOLE: dict[str, Any] = {"max_size": None, "compression": None, "ping_interval": None, "max_queue": 16}
 """The processes trust each other, and the client's own keep-alive shows whether it is there."""
@@ -106,7 +109,7 @@ async def _pass_request(
         log.warning("%s: %s", scope["path"], _GONE.message)
         # What has begun cannot be taken back: it is cut off by the server, which is how a client knows that it is not whole.
         if not begun:
-            await answer(send, _GONE)
+            await _GONE.answer(send)
     finally:
         writer.close()
 
@@ -186,7 +189,7 @@ async def _pass_socket(
         return
     except (OSError, EOFError, InvalidHandshake):
         log.warning("%s: %s", scope["path"], _GONE.message)
-        await answer_handshake(send, _GONE)
+        await _GONE.answer_handshake(send)
         return
     async with other:
         assert other.response is not None

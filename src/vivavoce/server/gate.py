@@ -6,19 +6,15 @@ Around the whole application, before a body is read. WebSockets pass: they are a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
-
-import msgspec
+from collections.abc import Awaitable, Callable
 
 from vivavoce.call.admission import DRAINING, Full, Refused
 from vivavoce.server.auth import bearer
 from vivavoce.server.life import Life
+from vivavoce.server.refusal import of_full
 from vivavoce.server.turnstile import Entrance
+from vivavoce.transports.websocket import Message, Receive, SendMessage
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-SendMessage = Callable[[Message], Awaitable[None]]
 KEY_HEADERS = (b"authorization", b"api-key")
 Application = Callable[[Message, Receive, SendMessage], Awaitable[None]]
 
@@ -41,43 +37,12 @@ class Gate:
             await self._entrance.enter(_fingerprint(scope["headers"])) if self._life.serving else DRAINING
         )
         if isinstance(entered, Full):
-            await answer(send, self._refused.count(entered))
+            await of_full(self._refused.count(entered)).answer(send)
             return
         try:
             await self._app(scope, receive, send)
         finally:
             entered()
-
-
-def body_of(full: Full) -> bytes:
-    """The error in the API's shape (protocol reference 1.3)."""
-    error = {"message": full.message, "type": full.type, "code": full.code, "param": None}
-    return msgspec.json.encode({"error": error})
-
-
-def headers_of(full: Full, body: bytes) -> list[tuple[bytes, bytes]]:
-    """What goes with it."""
-    return [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
-        (b"retry-after", str(full.retry_after_s).encode()),
-    ]
-
-
-async def answer(send: SendMessage, full: Full) -> None:
-    """Refuse an HTTP request."""
-    body = body_of(full)
-    await send({"type": "http.response.start", "status": full.status, "headers": headers_of(full, body)})
-    await send({"type": "http.response.body", "body": body})
-
-
-async def answer_handshake(send: SendMessage, full: Full) -> None:
-    """Refuse a WebSocket before the upgrade."""
-    body = body_of(full)
-    await send(
-        {"type": "websocket.http.response.start", "status": full.status, "headers": headers_of(full, body)}
-    )
-    await send({"type": "websocket.http.response.body", "body": body, "more_body": False})
 
 
 def _fingerprint(headers: list[tuple[bytes, bytes]]) -> str:

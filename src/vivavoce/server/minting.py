@@ -7,7 +7,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import msgspec
@@ -29,8 +29,9 @@ from vivavoce.protocol.session_objects import (
     TranslationSessionObject,
 )
 from vivavoce.protocol.translation_sessions import read_translation
-from vivavoce.server.auth import Admitted, Authority, Refusal, refused
+from vivavoce.server.auth import Admitted, Authority
 from vivavoce.server.client_secrets import Kind, Opening, SecretsError
+from vivavoce.server.refusal import Refusal, of_mistake
 
 log = logging.getLogger("vivavoce.server")
 
@@ -61,19 +62,19 @@ def add_minting_routes(app: FastAPI, authority: Authority, calls: Calls) -> None
         async def endpoint(request: Request) -> Response:
             admitted = authority.admit(request.headers)
             if isinstance(admitted, Refusal):
-                return JSONResponse(admitted.body(), admitted.status)
+                return admitted.response()
             try:
                 order = read_order(calls, await _read_body(request))
                 return JSONResponse(await _mint(authority, admitted, order, answer))
             except ClientError as error:
-                refusal = refused(error)
-                status = 413 if error.code == "request_too_large" else refusal.status
-                return JSONResponse(refusal.body(), status)
+                refusal = of_mistake(error)
+                if error.code == "request_too_large":
+                    refusal = replace(refusal, status=413)
+                return refusal.response()
             except SecretsError as error:
                 log.error("no client secret can be made: %s", error)
                 message = "The server cannot keep client secrets; its log says why."
-                kept = Refusal(500, "server_error", message, type="server_error")
-                return JSONResponse(kept.body(), kept.status)
+                return Refusal(500, "server_error", message, type="server_error").response()
 
         app.add_api_route(path, endpoint, methods=["POST"], summary=summary, openapi_extra=OBJECT_BODY)
 

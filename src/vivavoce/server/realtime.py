@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
 
-import msgspec
-
 from vivavoce.call.admission import DRAINING, Full
 from vivavoce.call.driver import Call
 from vivavoce.call.owner import LOCAL, Owner
@@ -17,9 +15,9 @@ from vivavoce.protocol.dialects import Dialect, choose_dialect
 from vivavoce.protocol.errors import ClientError
 from vivavoce.protocol.locks import Lock, hold
 from vivavoce.protocol.translation_wire import TRANSLATION
-from vivavoce.server.auth import Admitted, Authority, Refusal, refused
-from vivavoce.server.gate import answer_handshake
+from vivavoce.server.auth import Admitted, Authority
 from vivavoce.server.life import Life
+from vivavoce.server.refusal import Refusal, of_full, of_mistake
 from vivavoce.session.connections import reattach_s
 from vivavoce.transports.uvicorn_socket import EXTENSION, UvicornSocket
 from vivavoce.transports.websocket import Message, Receive, SendMessage, WebSocketAttachment
@@ -93,7 +91,7 @@ class RealtimeEndpoint:
         admitted = self._authority.admit(headers, offered, secrets=True)
         plan = admitted if isinstance(admitted, Refusal) else self._plan(query, admitted)
         if isinstance(plan, Refusal):
-            await refuse(send, plan)
+            await plan.answer_handshake(send)
             return
         line = Line(
             headers, offered, receive, send, scope.get("extensions", {}).get(EXTENSION, {}).get("socket")
@@ -105,7 +103,7 @@ class RealtimeEndpoint:
         try:
             full = await self._admit(call_id, plan.owner)
             if full is not None:
-                await answer_handshake(send, full)
+                await of_full(full).answer_handshake(send)
                 return
             await self._serve(call_id, plan, line)
         except BaseException:
@@ -184,7 +182,7 @@ class RealtimeEndpoint:
         except ClientError as error:
             # A client secret may be older than what it names: a stored prompt that is gone by now.
             calls.admission.leave(call_id)
-            await refuse(line.send, refused(error))
+            await of_mistake(error).answer_handshake(line.send)
             return
         try:
             await line.accept(call_id)
@@ -257,11 +255,3 @@ def setup_of(query: dict[str, list[str]]) -> dict[str, Any] | None:
         return None
     named = {"transcription": {"model": query["model"][0]}} if "model" in query else {}
     return {"type": "transcription", "audio": {"input": named}}
-
-
-async def refuse(send: SendMessage, refusal: Refusal) -> None:
-    """Answer the handshake with an HTTP error whose body is the API's."""
-    body = msgspec.json.encode(refusal.body())
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "websocket.http.response.start", "status": refusal.status, "headers": headers})
-    await send({"type": "websocket.http.response.body", "body": body, "more_body": False})

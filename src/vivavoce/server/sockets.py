@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from vivavoce.server.gate import Application, Message, Receive, SendMessage
+from vivavoce.server.gate import Application
+from vivavoce.transports.websocket import Message, Receive, SendMessage
 
 
 class Sockets:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from fastapi import FastAPI, Request
 from fastapi.exception_handlers import http_exception_handler
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from vivavoce.server.auth import Refusal
-from vivavoce.server.realtime import refuse
+from vivavoce.server.refusal import Refusal
 from vivavoce.transports.websocket import Message, Receive, SendMessage
 
 SHOWN = 200
@@ -24,7 +23,7 @@ def add_wrong_addresses(app: FastAPI) -> None:
         """Somebody looks at the address with a browser, or a proxy does not hand on the upgrade."""
         message = "This address is for WebSockets, and the request has no Upgrade header (behind a proxy: let it hand the upgrade on)."
         refusal = Refusal(426, "websocket_expected", message)
-        return JSONResponse(refusal.body(), refusal.status, {"Upgrade": "websocket"})
+        return refusal.response({"Upgrade": "websocket"})
 
 
 async def _answer(request: Request, error: Exception) -> Response:
@@ -36,7 +35,7 @@ async def _answer(request: Request, error: Exception) -> Response:
     refusal = Refusal(404, "unknown_url", message)
     if error.status_code == 405:
         refusal = Refusal(405, "method_not_allowed", f"Not allowed to {request.method} on {path[:SHOWN]}.")
-    return JSONResponse(refusal.body(), refusal.status, error.headers)
+    return refusal.response(error.headers)
 
 
 class NoSocketHere:
@@ -46,4 +45,4 @@ class NoSocketHere:
         """Refuse before the upgrade."""
         await receive()  # websocket.connect
         message = f"There is no WebSocket at {scope['path'][:SHOWN]}; sessions are at /v1/realtime."
-        await refuse(send, Refusal(404, "unknown_url", message))
+        await Refusal(404, "unknown_url", message).answer_handshake(send)

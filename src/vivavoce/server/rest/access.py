@@ -5,7 +5,8 @@ from __future__ import annotations
 from starlette.requests import Request
 
 from vivavoce.call.owner import Owner
-from vivavoce.server.auth import Authority, Refusal
+from vivavoce.server.auth import Authority
+from vivavoce.server.refusal import Refusal
 
 
 def refusal(request: Request) -> Refusal | None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
 
-from vivavoce.call.admission import Full
 from vivavoce.protocol.errors import EngineError
+from vivavoce.server.refusal import Refusal
 
-SERVER_ERROR = "The server had an error while processing your request."
+BROKEN = Refusal(500, None, "The server had an error while processing your request.", type="server_error")
+"""A mistake of ours; the log tells it."""
 _MISSING, _JSON = "missing", "json_invalid"
 _RANGES = frozenset({"greater_than", "greater_than_equal", "less_than", "less_than_equal", "finite_number"})
 
@@ -32,36 +32,22 @@ class ApiError(HTTPException):
         param: str | None = None,
         code: str | None = None,
         kind: str = "invalid_request_error",
-        headers: Mapping[str, str] | None = None,
+        retry_after_s: int | None = None,
     ) -> None:
-        super().__init__(status, message, dict(headers or {}))
+        super().__init__(status, message)
         self.message = message
-        self.body = error_body(message, kind, param, code)
-
-    def response(self) -> JSONResponse:
-        """The error as an answer."""
-        return JSONResponse(self.body, self.status_code, self.headers)
-
-
-def error_body(
-    message: str, kind: str, param: str | None = None, code: str | None = None
-) -> dict[str, dict[str, str | None]]:
-    """The error object."""
-    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
-
-
-def of_full(full: Full) -> ApiError:
-    """A request for which there is no place."""
-    retry = {"Retry-After": str(full.retry_after_s)}
-    return ApiError(full.message, status=full.status, code=full.code, kind=full.type, headers=retry)
+        self.refusal = Refusal(status, code, message, param, kind, retry_after_s)
 
 
 def of_engine(error: EngineError) -> ApiError:
     """A stage failed: 503 where trying again may help, 500 otherwise."""
     status = 503 if error.retryable else 500
-    headers = {"Retry-After": "1"} if error.retryable else {}
     return ApiError(
-        error.message, status=status, code=f"{error.stage}_failed", kind="server_error", headers=headers
+        error.message,
+        status=status,
+        code=f"{error.stage}_failed",
+        kind="server_error",
+        retry_after_s=1 if error.retryable else None,
     )
 
 

@@ -12,13 +12,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.types import Message
 
 from vivavoce.call.admission import Full
 from vivavoce.protocol.errors import EngineError
+from vivavoce.server.refusal import Refusal, of_full
 from vivavoce.server.rest.access import refusal
-from vivavoce.server.rest.errors import SERVER_ERROR, ApiError, error_body, of_engine, of_full, of_validation
+from vivavoce.server.rest.errors import BROKEN, ApiError, of_engine, of_validation
 from vivavoce.server.rest.office import Office
 from vivavoce.server.rest.streaming import ClientGone, Streamed
 
@@ -54,7 +55,7 @@ async def _answered(request: Request, inner: Handler) -> Response:
     office: Office = request.app.state.office
     refused = refusal(request)
     if refused is not None:
-        return JSONResponse(refused.body(), refused.status)
+        return refused.response()
     entered = await office.seats.enter()
     if isinstance(entered, Full):
         return of_full(entered).response()
@@ -76,18 +77,17 @@ async def _caught(request: Request, inner: Handler) -> Response:
     except ClientGone:
         return Response(status_code=499)
     except ApiError as error:
-        return error.response()
+        return error.refusal.response()
     except RequestValidationError as error:
-        return of_validation(error.errors()).response()
+        return of_validation(error.errors()).refusal.response()
     except EngineError as error:
         log.warning("%s failed: %s", error.stage, error.message)
-        return of_engine(error).response()
+        return of_engine(error).refusal.response()
     except HTTPException as error:
-        message = str(error.detail)
-        return JSONResponse(error_body(message, "invalid_request_error"), error.status_code)
+        return Refusal(error.status_code, None, str(error.detail)).response()
     except Exception:
         log.exception("internal error")
-        return JSONResponse(error_body(SERVER_ERROR, "server_error"), 500)
+        return BROKEN.response()
 
 
 class _Bounded:

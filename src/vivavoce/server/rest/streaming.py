@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from vivavoce.protocol.errors import EngineError
-from vivavoce.server.rest.errors import SERVER_ERROR, error_body
+from vivavoce.server.rest.errors import BROKEN, of_engine
 
 log = logging.getLogger("vivavoce.rest")
 
@@ -133,11 +133,11 @@ async def telling_errors(events: AsyncGenerator[bytes, None]) -> AsyncGenerator[
         if not begun:
             raise
         log.warning("%s failed: %s", error.stage, error.message)
-        yield event(error_body(error.message, "server_error", None, f"{error.stage}_failed"))
+        yield event(of_engine(error).refusal.body())
     except Exception:
         if not begun:
             raise
         log.exception("internal error in the middle of an answer")
-        yield event(error_body(SERVER_ERROR, "server_error"))
+        yield event(BROKEN.body())
     finally:
         await events.aclose()
