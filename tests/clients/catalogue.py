@@ -93,61 +93,37 @@ class Client:
         return [interpreter, str(PROGRAMS / self.program), case]
 
 
-RAW = (
-    "text",
-    "audio",
-    "tool",
-    "parallel",
-    "interruption",
-    "transcription",
-    "mcp",
-    "beta_audio",
-    "beta_parallel",
-)
-NODE_RAW = ("text", "audio", "tool", "parallel", "interruption", "transcription", "beta_parallel")
+USUAL = ("text", "audio", "tool", "parallel", "interruption")
+"""What every client can do."""
 CLIENTS = (
-    Client("websockets", "raw_websockets.py", "websockets", "own", RAW),
+    Client(
+        "websockets",
+        "raw_websockets.py",
+        "websockets",
+        "own",
+        (*USUAL, "transcription", "mcp", "beta_audio", "beta_parallel"),
+    ),
     Client(
         "openai-python",
         "openai_python.py",
         "openai",
         "own",
-        ("text", "audio", "tool", "parallel", "interruption", "handoff", "transcription", "mcp", "rest"),
+        (*USUAL, "handoff", "transcription", "mcp", "rest"),
     ),
     Client(
         "openai-agents",
         "openai_agents.py",
         "openai-agents",
         "own",
-        (
-            "text",
-            "audio",
-            "tool",
-            "parallel",
-            "interruption",
-            "approval",
-            "handoff",
-            "pipeline",
-            "pipeline_streamed",
-        ),
+        (*USUAL, "approval", "handoff", "pipeline", "pipeline_streamed"),
     ),
-    Client("ws", "raw_ws.mjs", "ws", "node", NODE_RAW),
+    Client("ws", "raw_ws.mjs", "ws", "node", (*USUAL, "transcription", "beta_parallel")),
     Client(
         "openai-node",
         "openai_node.mjs",
         "openai",
         "node",
-        (
-            "text",
-            "audio",
-            "tool",
-            "parallel",
-            "interruption",
-            "transcription",
-            "beta_parallel",
-            "native_tool",
-            "rest",
-        ),
+        (*USUAL, "transcription", "beta_parallel", "native_tool", "rest"),
         tls=True,
     ),
     Client(
@@ -155,29 +131,20 @@ CLIENTS = (
         "openai_agents_node.mjs",
         "@openai/agents",
         "node",
-        ("text", "audio", "tool", "parallel", "interruption", "approval", "handoff", "mcp"),
+        (*USUAL, "approval", "handoff", "mcp"),
     ),
     Client(
         "livekit-agents",
         "livekit_agents.py",
         "livekit-agents",
         "frameworks",
-        ("text", "audio", "tool", "parallel", "interruption", "handoff", "transcription", "rest"),
+        (*USUAL, "handoff", "transcription", "rest"),
     ),
     Client(
         "pipecat-ai",
         "pipecat_ai.py",
         "pipecat-ai",
         "frameworks",
-        (
-            "text",
-            "audio",
-            "tool",
-            "parallel",
-            "interruption",
-            "transcription",
-            "transcription_committed",
-            "rest",
-        ),
+        (*USUAL, "transcription", "transcription_committed", "rest"),
     ),
 )
