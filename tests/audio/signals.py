@@ -1,4 +1,7 @@
-"""Sounds that tests make themselves."""
+"""Sounds that tests make themselves, and reading what was made."""
+
+import wave
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,3 +26,12 @@ def loudest_frequency_hz(clip: Clip) -> float:
     """The frequency with the most energy."""
     spectrum = np.abs(np.fft.rfft(samples(clip) * np.hanning(clip.samples)))
     return float(np.argmax(spectrum) * clip.rate_hz / clip.samples)
+
+
+def read_wav(path: Path) -> tuple[Clip, ...]:
+    """The channels of a WAV file of 16-bit PCM, left first, at the file's own rate."""
+    with wave.open(str(path), "rb") as file:
+        assert file.getsampwidth() == 2
+        interleaved = np.frombuffer(file.readframes(file.getnframes()), "<i2")
+        channels = interleaved.reshape(-1, file.getnchannels()).T
+        return tuple(Clip(channel.tobytes(), file.getframerate()) for channel in channels)

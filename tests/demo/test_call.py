@@ -15,8 +15,8 @@ import msgspec
 import numpy as np
 import pytest
 
+from tests.audio.signals import read_wav
 from tests.demo.telling import RULES, TellingEngine, script_in, serving
-from vivavoce.audio.wav import read_wav
 from vivavoce.demo.record import FORMAT, Recording, Turn
 from vivavoce.demo.show import Wishes, show
 from vivavoce.demo.story import shipped_story

@@ -12,7 +12,7 @@ import numpy as np
 
 from vivavoce.audio.clip import Clip
 from vivavoce.audio.resample import resample
-from vivavoce.audio.wav import mix_stereo, write_wav
+from vivavoce.audio.wav import interleave, write_wav
 from vivavoce.demo.caller import Caller
 from vivavoce.demo.page import build_page
 from vivavoce.demo.record import Recording
@@ -76,7 +76,7 @@ def as_flac(left: Clip, right: Clip) -> bytes:
     """Both sides as one stereo FLAC, which every browser plays."""
     import soundfile
 
-    mixed = mix_stereo(resample(left, PAGE_RATE_HZ), resample(right, PAGE_RATE_HZ))
+    mixed = interleave(resample(left, PAGE_RATE_HZ), resample(right, PAGE_RATE_HZ))
     samples = np.frombuffer(mixed, "<i2").reshape(-1, 2)
     file = io.BytesIO()
     soundfile.write(file, samples, PAGE_RATE_HZ, subtype="PCM_16", format="FLAC")
