@@ -26,7 +26,7 @@ def refusal(error: msgspec.ValidationError, raw: Any, wanted: Any, prefix: str =
     body, _, tail = str(error).rpartition(" - at `")
     if not body or not tail.startswith("$"):
         body, tail = str(error), "$`"
-    path, value, kinds = prefix, raw, _flatten(_type_info(wanted))
+    path, value, kinds = prefix, raw, shapes_of(_type_info(wanted))
     for name, index in _TOKEN.findall(tail):
         path = f"{path}[{index}]" if index else f"{path}.{name}".removeprefix(".")
         kinds = _below(kinds, value, name)
@@ -72,11 +72,12 @@ def _child(value: Any, name: str, index: str) -> Any:
     return value.get(name) if isinstance(value, dict) else None
 
 
-def _flatten(kind: inspect.Type) -> list[inspect.Type]:
+def shapes_of(kind: inspect.Type) -> list[inspect.Type]:
+    """The types that a value may have, without what bounds them."""
     if isinstance(kind, inspect.Metadata):
-        return _flatten(kind.type)
+        return shapes_of(kind.type)
     if isinstance(kind, inspect.UnionType):
-        return [one for member in kind.types for one in _flatten(member)]
+        return [one for member in kind.types for one in shapes_of(member)]
     return [kind]
 
 
@@ -88,9 +89,9 @@ def _below(kinds: list[inspect.Type], value: Any, name: str) -> list[inspect.Typ
     found: list[inspect.Type] = []
     for kind in kinds:
         if isinstance(kind, inspect.ListType) and not name:
-            found += _flatten(kind.item_type)
+            found += shapes_of(kind.item_type)
         elif isinstance(kind, inspect.StructType) and _tag_fits(kind, value):
-            found += [one for part in kind.fields if part.encode_name == name for one in _flatten(part.type)]
+            found += [one for part in kind.fields if part.encode_name == name for one in shapes_of(part.type)]
     return found
 
 

@@ -131,7 +131,7 @@ def merge_session(
     heard, so the voice is fixed. `model` cannot change and is ignored, since real clients repeat it. Raises
     `ClientError`.
     """
-    _check_session_type(patch)
+    check_session_type(patch, "realtime")
     refuse_keys(patch, BETA_SESSION_KEYS, "session")
     changes: dict[str, Any] = {
         key: cleared if patch[key] is None else read_leaf(patch[key], wanted, f"session.{key}")
@@ -153,16 +153,18 @@ def merge_session(
     return msgspec.structs.replace(current, **changes)
 
 
-def _check_session_type(patch: dict[str, Any]) -> None:
+def check_session_type(patch: dict[str, Any], own: str) -> None:
+    """An update names its session's type, and a session keeps the one it has (protocol reference 3.1). Raises `ClientError`."""
     wanted = patch.get("type")
     if wanted is None:
         raise errors.missing_session_type()
-    if wanted in ("transcription", "translation"):
-        raise errors.session_type_switch(wanted, "realtime")
     if not isinstance(wanted, str):
         raise errors.invalid_type("session.type", "a string", kind_of(wanted))
-    if wanted != "realtime":
-        raise errors.unsupported_value("session.type", wanted, ("realtime", "transcription"))
+    if wanted == own:
+        return
+    if wanted in ("realtime", "transcription", "translation"):
+        raise errors.session_type_switch(wanted, own)
+    raise errors.unsupported_value("session.type", wanted, ("realtime", "transcription"))
 
 
 def _merge_audio(current: AudioConfig, patch: Any, silence_duration_ms: int, spoken: bool) -> AudioConfig:

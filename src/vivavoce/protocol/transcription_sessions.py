@@ -11,7 +11,6 @@ from msgspec import UNSET, UnsetType
 
 from vivavoce.protocol import errors
 from vivavoce.protocol.field_reading import expect_object, read_leaf, refuse_keys
-from vivavoce.protocol.refusals import kind_of
 from vivavoce.protocol.session_objects import (
     AudioInputConfig,
     Include,
@@ -21,7 +20,7 @@ from vivavoce.protocol.session_objects import (
     TranscriptionSessionObject,
     VivavoceExtension,
 )
-from vivavoce.protocol.sessions import BETA_SESSION_KEYS, merge_extension, merge_input
+from vivavoce.protocol.sessions import BETA_SESSION_KEYS, check_session_type, merge_extension, merge_input
 
 DEFAULT_MODEL: Final = "gpt-4o-transcribe"
 """What a session is opened with; every model's name is answered by the one recogniser there is."""
@@ -101,7 +100,7 @@ def merge_transcription_session(
     A model that wants turn detection off gets it off, unless the same update asks for it: that is refused.
     Raises `ClientError`.
     """
-    _check_session_type(patch)
+    check_session_type(patch, "transcription")
     refuse_keys(patch, BETA_SESSION_KEYS, "session")
     refuse_keys(patch, CONVERSATION_KEYS, "session")
     changes: dict[str, Any] = {}
@@ -117,18 +116,6 @@ def merge_transcription_session(
             heard = merge_input(current.audio.input, asked, silence_duration_ms)
             changes["audio"] = TranscriptionAudio(input=_keep_to_family(heard, asked))
     return msgspec.structs.replace(current, **changes)
-
-
-def _check_session_type(patch: dict[str, Any]) -> None:
-    wanted = patch.get("type")
-    if wanted is None:
-        raise errors.missing_session_type()
-    if wanted in ("realtime", "translation"):
-        raise errors.session_type_switch(wanted, "transcription")
-    if not isinstance(wanted, str):
-        raise errors.invalid_type("session.type", "a string", kind_of(wanted))
-    if wanted != "transcription":
-        raise errors.unsupported_value("session.type", wanted, ("realtime", "transcription"))
 
 
 def _keep_to_family(heard: AudioInputConfig, asked: dict[str, Any]) -> AudioInputConfig:

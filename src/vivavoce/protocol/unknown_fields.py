@@ -9,6 +9,7 @@ from typing import Any
 from msgspec import Struct, inspect
 
 from vivavoce.protocol import errors
+from vivavoce.protocol.refusals import shapes_of
 from vivavoce.protocol.session_objects import (
     MaxOutputTokens,
     Prompt,
@@ -50,7 +51,7 @@ _info = lru_cache(maxsize=8)(inspect.type_info)
 
 
 def _walk(value: Any, kind: inspect.Type, path: str) -> None:
-    kinds = _flat(kind)
+    kinds = shapes_of(kind)
     if isinstance(value, list):
         inner = [one.item_type for one in kinds if isinstance(one, inspect.ListType)]
         for index, item in enumerate(value):
@@ -65,14 +66,6 @@ def _walk(value: Any, kind: inspect.Type, path: str) -> None:
             _walk(item, known[key], f"{path}.{key}")
         elif key not in {struct.tag_field for struct in structs}:
             raise errors.unknown_parameter(f"{path}.{key[:64]}")
-
-
-def _flat(kind: inspect.Type) -> list[inspect.Type]:
-    if isinstance(kind, inspect.Metadata):
-        return _flat(kind.type)
-    if isinstance(kind, inspect.UnionType):
-        return [one for member in kind.types for one in _flat(member)]
-    return [kind]
 
 
 def _fits(struct: inspect.StructType, value: Any) -> bool:
