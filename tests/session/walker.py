@@ -16,12 +16,11 @@ from typing import Any
 
 from tests.session.random_events import Known, RandomEvents
 from tests.session.rig import clip
-from vivavoce.audio.codec import encode_audio
+from vivavoce.call.driver import audio_delta
 from vivavoce.protocol.dialects import BETA, GA
 from vivavoce.protocol.errors import ClientError
 from vivavoce.protocol.ids import IdSource
 from vivavoce.protocol.items import McpToolExecutionError, McpToolInfo
-from vivavoce.protocol.server_events import ResponseOutputAudioDelta
 from vivavoce.protocol.session_objects import McpTool, SessionObject, Tool
 from vivavoce.session.effects import (
     Cancel,
@@ -283,7 +282,7 @@ class Walk:
                 BETA.to_wire(event)
                 self._read(frame, to)
             case Play():
-                self._read(b"".join(GA.to_wire(_delta(effect))), None)
+                self._read(b"".join(GA.to_wire(audio_delta(effect))), None)
             case Hear(frame):
                 self._machine.signal(SpeechProbability(frame.end, p), self.now_ms)
             case Hangup():
@@ -312,15 +311,3 @@ class Walk:
             known.approvals.append(item["id"])
         if event["type"] == "response.created":
             known.responses.append(event["response"]["id"])
-
-
-def _delta(effect: Play) -> ResponseOutputAudioDelta:
-    part = effect.part
-    return ResponseOutputAudioDelta(
-        event_id=effect.event_id,
-        response_id=part.response_id,
-        item_id=part.item_id,
-        output_index=part.output_index,
-        content_index=part.content_index,
-        delta=encode_audio(effect.clip, effect.wire_format),
-    )

@@ -291,16 +291,7 @@ class Call:
                 self._engine.perform(effect)
 
     def _play(self, effect: Play) -> None:
-        part = effect.part
-        event = ResponseOutputAudioDelta(
-            event_id=effect.event_id,
-            response_id=part.response_id,
-            item_id=part.item_id,
-            output_index=part.output_index,
-            content_index=part.content_index,
-            delta=encode_audio(effect.clip, effect.wire_format),
-        )
-        self.attachments.send(event, lasting=False)
+        self.attachments.send(audio_delta(effect), lasting=False)
 
     def _hang_up(self, effect: Hangup) -> None:
         try:
@@ -357,3 +348,16 @@ class Call:
     def _on_timer(self) -> None:
         self._timer = None
         self._put(TICK)
+
+
+def audio_delta(effect: Play) -> ResponseOutputAudioDelta:
+    """A piece of output audio as it is sent, in the format that was agreed upon."""
+    part = effect.part
+    return ResponseOutputAudioDelta(
+        event_id=effect.event_id,
+        response_id=part.response_id,
+        item_id=part.item_id,
+        output_index=part.output_index,
+        content_index=part.content_index,
+        delta=encode_audio(effect.clip, effect.wire_format),
+    )
