@@ -24,11 +24,8 @@ from vivavoce.server.rest.sound_out import RATE_HZ, Format, encoded, joined
 from vivavoce.server.rest.speech import Counted, spoken, voice_of
 from vivavoce.server.rest.streaming import (
     DONE,
-    EVENT_STREAM,
-    Streamed,
-    begin,
     event,
-    telling_errors,
+    streamed_events,
     unless_gone,
 )
 from vivavoce.session.clauses import ClauseCutter
@@ -63,8 +60,7 @@ async def create_chat_completion(body: ChatRequest, request: Request) -> Respons
     prompt = await unless_gone(request, office.recordings.understood(whose, prompt, office.stages))
     completion = Completion(office, body, prompt, whose, voice)
     if body.stream:
-        events = telling_errors(completion.events())
-        return Streamed(await unless_gone(request, begin(events)), EVENT_STREAM)
+        return await streamed_events(request, completion.events())
     return JSONResponse(await unless_gone(request, completion.whole()))
 
 

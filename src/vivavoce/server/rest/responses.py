@@ -17,7 +17,7 @@ from vivavoce.server.rest.office import Office
 from vivavoce.server.rest.response_events import Answering
 from vivavoce.server.rest.response_request import ResponseRequest, items_of, prompt_of, refuse_unserved
 from vivavoce.server.rest.route import RestRoute
-from vivavoce.server.rest.streaming import EVENT_STREAM, Streamed, begin, event, telling_errors, unless_gone
+from vivavoce.server.rest.streaming import event, streamed_events, unless_gone
 
 router = APIRouter(route_class=RestRoute, tags=["text"])
 
@@ -72,8 +72,7 @@ async def create_response(body: ResponseRequest, request: Request) -> Response:
 
     answering = Answering(office.stages.llm, body, prompt, keep)
     if body.stream:
-        events = telling_errors(_encoded(answering))
-        return Streamed(await unless_gone(request, begin(events)), EVENT_STREAM)
+        return await streamed_events(request, _encoded(answering))
     return JSONResponse(await unless_gone(request, answering.whole()))
 
 

@@ -19,7 +19,7 @@ from vivavoce.server.rest.errors import ApiError
 from vivavoce.server.rest.office import Office
 from vivavoce.server.rest.route import RestRoute
 from vivavoce.server.rest.sound_out import MEDIA_TYPES, RATE_HZ, Format, encoded
-from vivavoce.server.rest.streaming import EVENT_STREAM, Streamed, begin, event, telling_errors, unless_gone
+from vivavoce.server.rest.streaming import event, streamed, streamed_events
 from vivavoce.session.clauses import ClauseCutter
 
 MOST_CHARS = 4096
@@ -57,9 +57,8 @@ async def create_speech(body: SpeechRequest, request: Request) -> Response:
     counted = Counted(spoken(stages, speech))
     sound = encoded(counted.pieces(), format_, office.codecs)
     if body.stream_format == "sse":
-        events = telling_errors(_events(sound, counted, body.input))
-        return Streamed(await unless_gone(request, begin(events)), EVENT_STREAM)
-    return Streamed(await unless_gone(request, begin(sound)), MEDIA_TYPES[format_])
+        return await streamed_events(request, _events(sound, counted, body.input))
+    return await streamed(request, sound, MEDIA_TYPES[format_])
 
 
 def voice_of(voice: str | CustomVoice, param: str = "voice") -> str:

@@ -116,6 +116,19 @@ class Streamed(Response):
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
+async def streamed(request: Request, pieces: AsyncGenerator[bytes, None], media_type: str) -> Streamed:
+    """An answer that is sent while it is made, from when its first piece is there.
+
+    Raises ClientGone, and what `pieces` raises before that piece.
+    """
+    return Streamed(await unless_gone(request, begin(pieces)), media_type)
+
+
+async def streamed_events(request: Request, events: AsyncGenerator[bytes, None]) -> Streamed:
+    """The same of server-sent events, the last of which tells of an error in the middle."""
+    return await streamed(request, telling_errors(events), EVENT_STREAM)
+
+
 def event(body: dict[str, Any], *, named: bool = False) -> bytes:
     """A server-sent event; `named` repeats its type in an `event:` line, as the Responses API does."""
     data = b"data: " + msgspec.json.encode(body) + b"\n\n"

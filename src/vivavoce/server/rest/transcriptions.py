@@ -24,11 +24,8 @@ from vivavoce.server.rest.route import MAX_UPLOAD_BYTES, RestRoute
 from vivavoce.server.rest.sound_in import decode
 from vivavoce.server.rest.streaming import (
     DONE,
-    EVENT_STREAM,
-    Streamed,
-    begin,
     event,
-    telling_errors,
+    streamed_events,
     unless_gone,
 )
 from vivavoce.server.rest.transcript import Chunking, Segment, check_language, segments
@@ -115,8 +112,7 @@ async def create_transcription(
     wanted = Wanted(clip, model, response_format, temperature, "transcribe", hints, chunking)
     # As with the service, whisper-1 is never streamed.
     if stream and model != "whisper-1":
-        events = telling_errors(_events(wanted, stages))
-        return Streamed(await unless_gone(request, begin(events)), EVENT_STREAM)
+        return await streamed_events(request, _events(wanted, stages))
     heard = await unless_gone(request, _all(wanted, stages))
     if stages.stt.name == EMBEDDED:
         office.recordings.keep(owner(request), " ".join(segment.text for segment in heard), clip)
