@@ -199,9 +199,14 @@ def test_flags_have_defaults() -> None:
 # --- the demo's own server ------------------------------------------------------------------------------------------------------
 
 
-async def test_own_server_wants_its_key_and_ends_with_the_demo() -> None:
+async def test_own_server_wants_its_key_and_ends_with_the_demo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import httpx
 
+    # Whoever starts the demo in a folder of their own has the server run none of their files.
+    (tmp_path / "secrets.py").write_text("raise SystemExit('not ours')")
+    monkeypatch.chdir(tmp_path)
     async with (
         own_server({"engine.kind": "scripted", "scripted.answer": "Hi."}, lambda step: None) as address,
         httpx.AsyncClient(trust_env=False) as http,

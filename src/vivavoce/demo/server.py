@@ -17,6 +17,8 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from vivavoce.call.own_processes import command_for, environment
+
 START_S = 60.0
 STOP_S = 6.0
 
@@ -47,7 +49,8 @@ async def own_server(flags: dict[str, Any], report: Report) -> AsyncIterator[Add
         **flags,
     }
     child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", __name__,
+        *command_for(__name__),
+        env=environment(),
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
         # Ctrl-C is for the demo, which closes the child's input; the child may be in the middle of loading.
         start_new_session=True,

@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from vivavoce.call.admission import Seats
+from vivavoce.call.own_processes import command_for, environment
 from vivavoce.call.ports import EngineNames
 from vivavoce.call.rates import Rates
 from vivavoce.call.settings import Settings
@@ -172,10 +173,10 @@ class Supervisor:
         with theirs:
             try:
                 process = await asyncio.create_subprocess_exec(
-                    *(sys.executable, "-P", "-m", "vivavoce.server.worker"),
+                    *command_for("vivavoce.server.worker"),
                     *(str(theirs.fileno()), str(os.getpid())),
                     pass_fds=(theirs.fileno(),),
-                    env=_environment(),
+                    env=environment(),
                     stdin=asyncio.subprocess.DEVNULL,
                     # What the terminal sends to everybody (Ctrl-C) is for this process to judge, also while that one is loading.
                     start_new_session=True,
@@ -435,9 +436,3 @@ def _names(workers: Sequence[WorkerProcess]) -> EngineNames:
 
 def _shown(code: int) -> str:
     return f"signal {-code}" if code < 0 else f"exit code {code}"
-
-
-def _environment() -> dict[str, str]:
-    """Our own, with our import path, so that a worker imports the same code wherever we found it."""
-    path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
-    return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}

@@ -8,11 +8,11 @@ import enum
 import logging
 import os
 import socket
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from vivavoce.call.own_processes import command_for, environment
 from vivavoce.engines.workers.frames import (
     BadFrame,
     Cancel,
@@ -111,14 +111,14 @@ class WorkerProcess(asyncio.Protocol):
     async def _spawn(self) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
-            command = (sys.executable, "-P", "-m", "vivavoce.engines.workers.main")
+            command = command_for("vivavoce.engines.workers.main")
             arguments = (theirs.fileno(), os.getpid(), self.blueprint.niceness)
             try:
                 self._process = await asyncio.create_subprocess_exec(
                     *command,
                     *(str(word) for word in arguments),
                     pass_fds=(theirs.fileno(),),
-                    env=_environment(),
+                    env=environment(),
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=asyncio.subprocess.PIPE,
                     stderr=asyncio.subprocess.PIPE,
@@ -302,14 +302,6 @@ class WorkerProcess(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._writable.set()
-
-
-def _environment() -> dict[str, str]:
-    """The server's own, with its import path, so that a worker imports the same code wherever the
-    server found it.
-    """
-    path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
-    return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
 
 
 async def _log_lines(stream: asyncio.StreamReader | None, level: int, stage: str, pid: int) -> None:
