@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from typing import Any
 
 import msgspec
 import pytest
 
 from tests.engines.played import endpoint, event, head
+from tests.ports import free_port
 from vivavoce.call.ports import (
     ModelChunk,
     ModelControl,
@@ -345,9 +345,7 @@ async def test_a_status_names_the_host_but_never_the_key(status: str, retryable:
 
 
 async def test_nobody_listens() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     error = await failure(f"http://127.0.0.1:{port}/v1")
     assert error.retryable
     assert f"127.0.0.1:{port}" in str(error)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
 from vivavoce.testing.leash import Leash
 
 OFFICE = Path(__file__).with_name("office.py")
@@ -22,9 +23,7 @@ STARTING_S = 60
 def office(kind: str, port: int = 0, program: Path = OFFICE) -> Iterator[int]:
     """An office that serves `http` or `sse`, or another program of the same usage; gives its port."""
     if not port:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
     leash = Leash()
     command = leash.hold([sys.executable, program, kind, port])
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, **leash.options)

@@ -114,14 +114,6 @@ def test_a_model_that_is_this_server_itself(tmp_path: Path) -> None:
     assert "this server itself" in found(settings(tmp_path, **given), checks.engine).found
 
 
-@pytest.fixture
-def busy_port() -> Iterator[int]:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        yield taken.getsockname()[1]
-
-
 def test_a_port_that_something_else_has(
     tmp_path: Path, busy_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,12 +9,12 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.ports import free_port
 from tests.server.processes import environment, get
 from vivavoce.call.settings import Settings, load_settings
 from vivavoce.cli import main
@@ -23,14 +23,6 @@ from vivavoce.engines.scripted.engine import ScriptedEngine, ScriptedSettings
 from vivavoce.server import run
 from vivavoce.server.keys import KeyStore
 from vivavoce.server.run import _make_data_folder, print_banner, refuse_to_start
-
-
-@pytest.fixture
-def busy_port() -> Iterator[int]:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        yield taken.getsockname()[1]
 
 
 def settings(**flags: object) -> Settings:
@@ -201,14 +193,6 @@ async def test_a_server_without_a_place_to_print_to_serves(tmp_path: Path) -> No
         if process.returncode is None:
             process.kill()
         await process.wait()
-
-
-def free_port() -> int:
-    """One that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def test_ctrl_c_while_it_loads_leaves_no_traceback(

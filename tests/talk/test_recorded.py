@@ -23,15 +23,11 @@ from tests.talk.rig import (
 from vivavoce.server.embedded import running_server
 from vivavoce.talk.command import add_arguments, run
 
+pytestmark = pytest.mark.usefixtures("own_folder")
+
 LONG = "One two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen."
 MS_PER_CHAR = 60
 RATE_HZ = 24_000
-
-
-@pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).resolve().parents[2] / "src"))
 
 
 def read_call(path: str = "out.wav") -> tuple[Samples, Samples]:

@@ -7,7 +7,6 @@ import asyncio
 import http.server
 import json
 import signal
-import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,10 +14,13 @@ from pathlib import Path
 import pytest
 
 from tests.http_stand_in import served
+from tests.ports import free_port
 from tests.talk.rig import ANSWER, command, ended, script_server, scripted, start_command
 from vivavoce.server.embedded import running_server
 from vivavoce.talk.command import add_arguments, options_of, run
 from vivavoce.talk.connection import realtime_address
+
+pytestmark = pytest.mark.usefixtures("own_folder")
 
 TOOLS = """
 answer = "Anything else?"
@@ -40,13 +42,6 @@ fail = "the model broke"
 """
 
 LOOP = 'calls = [{ name = "get_time" }]\n'
-
-
-@pytest.fixture(autouse=True)
-def stay_clear_of_a_server_that_happens_to_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The command's working folder and keys are the test's own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).resolve().parents[2] / "src"))
 
 
 async def test_each_piped_line_is_a_turn_and_its_answer_a_line() -> None:
@@ -174,13 +169,6 @@ async def test_a_key_is_asked_for_refused_and_accepted() -> None:
     assert (from_environment.code, from_environment.lines) == (0, [ANSWER])
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 async def test_nobody_there_is_one_line() -> None:
     url = f"http://127.0.0.1:{free_port()}"
     done = await command("--text", "--url", url)
@@ -214,13 +202,19 @@ async def test_something_else_there_is_one_line(web_server: str) -> None:
     )
 
 
+async def answered(url: str) -> asyncio.subprocess.Process:
+    """A call in which one turn has been answered."""
+    process = await start_command("--text", "--url", url)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(b"hello\n")
+    assert (await process.stdout.readline()).decode().strip() == ANSWER
+    return process
+
+
 async def test_a_server_that_goes_away_is_one_line() -> None:
     async with running_server(scripted()) as url:
-        process = await start_command("--text", "--url", url)
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(b"hello\n")
-        assert (await process.stdout.readline()).decode().strip() == ANSWER
+        process = await answered(url)
     done = await ended(process, None)
     assert done.code == 5
     assert done.err.splitlines()[-1].startswith(f"vivavoce talk: {url} ended the call (")
@@ -228,11 +222,7 @@ async def test_a_server_that_goes_away_is_one_line() -> None:
 
 async def test_ctrl_c_ends_with_a_summary() -> None:
     async with running_server(scripted()) as url:
-        process = await start_command("--text", "--url", url)
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(b"hello\n")
-        assert (await process.stdout.readline()).decode().strip() == ANSWER
+        process = await answered(url)
         process.send_signal(signal.SIGINT)
         done = await ended(process, None)
     assert done.code == 0

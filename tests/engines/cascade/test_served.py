@@ -18,6 +18,7 @@ import pytest
 from openai import AsyncOpenAI
 
 from tests.engines.speech import spoken
+from tests.server.processes import alive
 from tests.server.sounds import pieces
 from vivavoce.engines.cascade.native_libraries import find_flite
 from vivavoce.testing.leash import Leash
@@ -251,14 +252,6 @@ async def test_killed_workers_cost_at_most_a_turn_and_the_next_one_works(served:
         assert done.response.output
 
 
-def is_alive(pid: int) -> bool:
-    """Running; a zombie that nobody has waited for is not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
 def test_the_banner_is_short_and_says_what_answers(served: Served) -> None:
     text = "".join(served.banner)
     assert "silero" in text
@@ -296,7 +289,7 @@ def test_after_kill_9_no_child_is_left(without_a_model: Served) -> None:
     server.process.wait(5)
     server.close()
     deadline = time.monotonic() + 5
-    while time.monotonic() < deadline and any(is_alive(pid) for pid in children):
+    while time.monotonic() < deadline and any(alive(pid) for pid in children):
         time.sleep(0.02)
-    assert not [pid for pid in children if is_alive(pid)]
+    assert not [pid for pid in children if alive(pid)]
     assert "sk-canary" not in server.log.read_text()
