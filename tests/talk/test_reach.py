@@ -18,6 +18,9 @@ from vivavoce.talk.conversation import talk
 from vivavoce.talk.options import Options
 from vivavoce.talk.outcome import Exit, TalkError
 
+GREETING = json.dumps({"type": "session.created", "session": {"model": "other"}})
+"""Of a server that speaks the protocol and is not ours."""
+
 
 @pytest.fixture(autouse=True)
 def own_servers_are_scripted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,7 +45,7 @@ async def other_realtime_server() -> AsyncIterator[str]:
     """It speaks the protocol and is not ours."""
 
     async def greet(socket: ServerConnection) -> None:
-        await socket.send(json.dumps({"type": "session.created", "session": {"model": "other"}}))
+        await socket.send(GREETING)
         await socket.wait_closed()
 
     async with serve(greet, "127.0.0.1", 0) as server:
@@ -107,6 +110,27 @@ async def test_a_server_that_opens_the_call_and_says_nothing(
     with pytest.raises(TalkError, match="opened the call and then said nothing") as caught:
         await say_hello(Options(way="typed", url=silent_server))
     assert caught.value.code == Exit.UNREACHABLE
+
+
+@pytest.mark.parametrize(
+    ("frames", "code", "said"),
+    [
+        (["[]"], Exit.UNREACHABLE, "opened the call and then said nothing that a Realtime server would"),
+        ([GREETING, "hello?"], Exit.CUT_OFF, "sent what no Realtime server would"),
+        ([GREETING, '{"session": {}}'], Exit.CUT_OFF, "sent what no Realtime server would"),
+    ],
+)
+async def test_something_else_that_speaks_websocket(frames: list[str], code: Exit, said: str) -> None:
+    async def chat(socket: ServerConnection) -> None:
+        for frame in frames:
+            await socket.send(frame)
+        await socket.wait_closed()
+
+    async with serve(chat, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
+        with pytest.raises(TalkError, match=said) as caught:
+            await say_hello(Options(way="typed", url=url))
+    assert caught.value.code == code
 
 
 async def test_a_server_of_its_own_that_cannot_start_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

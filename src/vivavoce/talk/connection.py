@@ -20,6 +20,10 @@ LARGEST_MESSAGE_BYTES = 64 * 1024 * 1024
 SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 
 
+class NoEvent(TalkError):
+    """What came is no event of the Realtime API."""
+
+
 class Connection:
     """One open call. `name` is the address as people write it."""
 
@@ -39,17 +43,25 @@ class Connection:
         return event_id
 
     async def events(self) -> AsyncIterator[Event]:
-        """What the server says, until somebody closes. Raises TalkError when that was not us."""
+        """What the server says, until somebody closes. Raises TalkError when that was not us, NoEvent for anything else than an event."""
         while True:
             try:
-                event: Event = json.loads(await self._socket.recv())
+                yield self._read(await self._socket.recv())
             except ConnectionClosed as closed:
                 raise self._gone(closed) from None
-            yield event
 
     async def close(self) -> None:
         """Hang up."""
         await self._socket.close()
+
+    def _read(self, frame: str | bytes) -> Event:
+        try:
+            event = json.loads(frame)
+        except ValueError:
+            event = None
+        if not isinstance(event, dict) or not isinstance(event.get("type"), str):
+            raise NoEvent(Exit.CUT_OFF, f"{self.name} sent what no Realtime server would: is it one?")
+        return event
 
     def _gone(self, closed: ConnectionClosed) -> TalkError:
         if closed.rcvd is None:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 
 from vivavoce.talk.captions import Captions
-from vivavoce.talk.connection import Connection, Event, dial
+from vivavoce.talk.connection import Connection, Event, NoEvent, dial
 from vivavoce.talk.options import Options
 from vivavoce.talk.outcome import Exit, TalkError
 
@@ -43,7 +43,7 @@ async def _greeted(
     try:
         async with asyncio.timeout(timeout_s):
             event = await anext(connection.events())
-    except (TimeoutError, ValueError):
+    except (TimeoutError, NoEvent):
         message = f"{connection.name} opened the call and then said nothing that a Realtime server would"
         raise TalkError(Exit.UNREACHABLE, message) from None
     if event.get("type") == "error":
