@@ -11,13 +11,15 @@ import re
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.talk.rig import ANSWER, scripted
 from vivavoce.server.embedded import running_server
-from vivavoce.talk.captions import TerminalCaptions
+from vivavoce.talk.captions import Captions, JsonCaptions, PlainCaptions, TerminalCaptions
 
 SRC = str(Path(__file__).resolve().parents[2] / "src")
 STYLE = re.compile(r"\x1b\[[0-9;]*[mK]")
@@ -157,3 +159,18 @@ def test_words_cannot_command_the_terminal() -> None:
     shown = out.getvalue().replace("\r\x1b[K", "")
     assert "hello ]0;owned[2Jthere" in shown
     assert not {"\x1b", "\x07"} & set(shown)
+
+
+@pytest.mark.parametrize(
+    "kind", [partial(PlainCaptions, labels=False), partial(PlainCaptions, labels=True), JsonCaptions]
+)
+def test_notes_beside_a_pipe_cannot_either(kind: Callable[[io.StringIO, io.StringIO], Captions]) -> None:
+    """What a pipe gets is for whatever reads it, but notes and problems are still on a terminal."""
+    evil, out, err = "\x1b]0;owned\x07\x1b[2J", io.StringIO(), io.StringIO()
+    captions = kind(out, err)
+    captions.note(f"connected to {evil}")
+    captions.problem(evil)
+    captions.tool("look", evil, evil)
+    captions.cut("item_1", evil)
+    assert "connected to ]0;owned[2J" in err.getvalue()
+    assert not {"\x1b", "\x07"} & set(out.getvalue() + err.getvalue())

@@ -159,14 +159,14 @@ class PlainCaptions:
 
     def note(self, text: str) -> None:
         """For people, not for what reads the output."""
-        print(text, file=self._err, flush=True)
+        print(harmless(text), file=self._err, flush=True)
 
     def problem(self, text: str) -> None:
         """Likewise."""
-        print(f"vivavoce talk: {text}", file=self._err, flush=True)
+        print(f"vivavoce talk: {harmless(text)}", file=self._err, flush=True)
 
     def _aside(self, text: str) -> None:
-        print(text, file=self._out if self._labels else self._err, flush=True)
+        print(harmless(text), file=self._out if self._labels else self._err, flush=True)
 
     def _print(self, text: str) -> None:
         print(text, file=self._out, flush=True)
@@ -203,8 +203,8 @@ class JsonCaptions:
 
     def note(self, text: str) -> None:
         """For people."""
-        print(text, file=self._err, flush=True)
+        print(harmless(text), file=self._err, flush=True)
 
     def problem(self, text: str) -> None:
         """For people."""
-        print(f"vivavoce talk: {text}", file=self._err, flush=True)
+        print(f"vivavoce talk: {harmless(text)}", file=self._err, flush=True)

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from vivavoce.call.standard_streams import drop_stdout
+from vivavoce.talk.captions import harmless
 from vivavoce.talk.options import Options, Way
 from vivavoce.talk.outcome import MEANINGS, Exit, TalkError
 
@@ -69,7 +70,8 @@ def run(given: argparse.Namespace) -> int:
         options = options_of(given)
         return int(_talk(options))
     except TalkError as error:
-        print(f"vivavoce talk: {error}", file=sys.stderr)
+        # A server may have worded it.
+        print(f"vivavoce talk: {harmless(' '.join(str(error).splitlines()))}", file=sys.stderr)
         return int(error.code)
     except KeyboardInterrupt:
         return int(Exit.ENDED)
