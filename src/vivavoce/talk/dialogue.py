@@ -17,7 +17,7 @@ Event = dict[str, Any]
 Send = Callable[[Event], Awaitable[str]]
 
 TOOL_ROUNDS = 10
-"""Answers in a row that only call tools; a model that has not found its words by then will not."""
+"""Answers in a row that call tools; a model that has not come to an end by then will not."""
 
 
 class Dialogue:
@@ -209,10 +209,10 @@ class Dialogue:
             self._captions.tool(call["name"], call["arguments"], result)
             output = {"type": "function_call_output", "call_id": call["call_id"], "output": result}
             await self._send({"type": "conversation.item.create", "item": output})
-        self._rounds += 1
-        if calls and self._rounds > TOOL_ROUNDS:
+        self._rounds = self._rounds + 1 if calls else 0
+        if self._rounds > TOOL_ROUNDS:
             self.tally.failed += 1
-            self._captions.problem(f"gave up after {TOOL_ROUNDS} answers in a row that only called tools")
+            self._captions.problem(f"gave up after {TOOL_ROUNDS} answers in a row that called tools")
         elif calls:
             await self.ask()
 
