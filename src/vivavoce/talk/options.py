@@ -19,7 +19,7 @@ class Options:
     way: Way = "spoken"
     url: str | None = None
     key: str | None = None
-    engine: Literal["cascade", "scripted"] | None = None
+    engine: Literal["cascade", "relay", "scripted"] | None = None
     model: str = "gpt-realtime-2"
     voice: str | None = None
     instructions: str | None = None
