@@ -89,7 +89,7 @@ def run_engine(
 
 def wanted_cases(client: Client, given: argparse.Namespace, engine: str) -> list[str]:
     """What to run of a client."""
-    cases = client.reduced(engine) if given.reduced else client.cases_over(engine)
+    cases = client.reduced(engine) if given.reduced else client.cases
     if given.against:
         cases = tuple(case for case in cases if case not in LOCAL_CASES)
     return [case for case in cases if not given.case or case in given.case]

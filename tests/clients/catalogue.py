@@ -19,14 +19,12 @@ RELAY_TO_A_MODEL = "relay-cascade"
 """Which of them is like a relay to a model."""
 ENGINES = ("scripted", "cascade", *BEHIND)
 """What is run unless something else is asked for, and kept on record."""
-REST_CASES = frozenset({"rest", "pipeline", "pipeline_streamed"})
-"""What needs speech or text over REST, which a relay does not have."""
 LOCAL_CASES = frozenset({"mcp"})
 """What has a server of tools on this machine, which somebody else's service could not reach."""
 PROVOKED = frozenset({("livekit-agents", "interruption")})
 """Whose library asks for what the protocol answers with an `error`, and takes no notice of it: it cancels what the server has cancelled."""
-RELAYED_IN_CI = {"websockets": ("beta_parallel",), "openai-python": ("interruption",)}
-"""What CI runs through two hops: the dialect that the upstream is not spoken to in, and truncation by what was heard."""
+RELAYED_IN_CI = {"websockets": ("beta_parallel",), "openai-python": ("interruption", "rest")}
+"""What CI runs through two hops: the dialect that the upstream is not spoken to in, truncation by what was heard, and what is no call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +55,6 @@ class Client:
         )
         assert found, f"{self.package} is not in {file}"
         return found[1]
-
-    def cases_over(self, engine: str) -> tuple[str, ...]:
-        """What can be run of it over an engine."""
-        return tuple(case for case in self.cases if engine not in BEHIND or case not in REST_CASES)
 
     def reduced(self, engine: str) -> tuple[str, ...]:
         """What CI runs of it: a tool and its answer use most of the protocol; one client speaks over each engine as well.

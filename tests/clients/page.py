@@ -16,7 +16,7 @@ from typing import Any, Final
 from openai.types.realtime import RealtimeClientEvent, RealtimeServerEvent
 
 from tests.clients import checklist, record
-from tests.clients.catalogue import BEHIND, CLIENTS, ENGINES, REST_CASES
+from tests.clients.catalogue import BEHIND, CLIENTS, ENGINES
 from tests.docs.pages import ROOT
 from vivavoce.protocol import server_events, session_objects
 from vivavoce.protocol.beta import ABSENT_EVENTS, RENAMED_EVENTS
@@ -211,8 +211,6 @@ def _clients(rows: list[record.Row]) -> Iterator[str]:
         cells = [_cell(by_key, client.name, case) if case in client.cases else "" for client in CLIENTS]
         yield f"| {case} | " + " | ".join(cells) + " |"
     yield f"\n{CASES}"
-    rest = ", ".join(f"`{case}`" for case in cases if case in REST_CASES)
-    yield f"Not through the relay: {rest}. They speak over REST, which an upstream does not answer; without a failover it is a 501 ([relay](relay.md)).\n"
     failed = [row for row in rows if not row.passed]
     yield f"{len(rows) - len(failed)} of {len(rows)} passed.\n"
     if failed:

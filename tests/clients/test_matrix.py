@@ -10,7 +10,7 @@ import pytest
 
 from tests.clients import record
 from tests.clients.__main__ import wanted_cases
-from tests.clients.catalogue import CLIENTS, ENGINES, LOCAL_CASES, PROGRAMS, REST_CASES, Client
+from tests.clients.catalogue import CLIENTS, ENGINES, LOCAL_CASES, PROGRAMS, Client
 from tests.clients.matrix import DEFECT, Outcome, Stand, elsewhere, run_case, standing
 
 MISTAKEN = """
@@ -113,8 +113,8 @@ def test_the_last_run_of_each_case_is_kept(tmp_path: Path) -> None:
 def test_a_reduced_run_has_every_client_and_only_its_cases() -> None:
     for client in CLIENTS:
         assert client.reduced("scripted")
-        assert all(case in client.cases_over(engine) for engine in ENGINES for case in client.reduced(engine))
-    assert sum(len(client.reduced("relay")) for client in CLIENTS) == 2
+        assert all(case in client.cases for engine in ENGINES for case in client.reduced(engine))
+    assert sum(len(client.reduced("relay")) for client in CLIENTS) == 3
 
 
 def test_what_needs_this_machine_is_not_run_against_another() -> None:
@@ -123,13 +123,6 @@ def test_what_needs_this_machine_is_not_run_against_another() -> None:
     client = client_of("websockets")
     left_out = {*wanted_cases(client, everything, "cascade")} - {*wanted_cases(client, elsewhere, "cascade")}
     assert left_out == LOCAL_CASES
-
-
-def test_what_needs_rest_is_not_run_through_a_relay() -> None:
-    assert {
-        case for client in CLIENTS for case in set(client.cases) - set(client.cases_over("relay"))
-    } == REST_CASES
-    assert all(client.cases_over("scripted") == client.cases for client in CLIENTS)
 
 
 def test_an_error_fails_the_case_also_where_the_program_takes_no_notice(stand: Stand, tmp_path: Path) -> None:

@@ -135,7 +135,7 @@ def test_one_base_for_all() -> None:
     for error in (
         ClientError("c", "m"),
         EngineError("stt", "no decoder"),
-        UpstreamError(503, "busy", retryable=True),
+        UpstreamError("upstream_closed", "it hung up", retryable=True),
         TransportClosed(1001),
     ):
         assert isinstance(error, VivavoceError)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -48,6 +48,34 @@ class MakeMachine(Protocol):
     ) -> Machine: ...
 
 
+@dataclass(frozen=True, slots=True)
+class RestQuestion:
+    """A request that is no call, for another server. path: behind the API's `/v1`, with its query. headers: in lower case, no credential."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RestAnswer:
+    """What the other server says. `pieces`: its body as it comes; closing it ends the request. Raises UpstreamError where that breaks off."""
+
+    status: int
+    headers: Mapping[str, str]
+    pieces: AsyncGenerator[bytes, None]
+
+
+class RestUpstream(Protocol):
+    """Another server that speaks the API's REST endpoints."""
+
+    host: str
+
+    async def ask(self, question: RestQuestion) -> RestAnswer:
+        """Hand a request on. Whatever it answers is an answer, but for a refusal of our own key. Raises UpstreamError."""
+
+
 # --- engine -------------------------------------------------------------------------------------------------------------
 
 
@@ -63,6 +91,7 @@ class Capabilities:
     translates: it has translation sessions, and `machine` makes theirs too.
     machine: makes the machine of its calls, where what it reaches is the authority on turns and responses; None: a session of
         session/ is.
+    rest: answers requests that are no call, where what it reaches does that as well.
     """
 
     speaks: bool = False
@@ -72,6 +101,7 @@ class Capabilities:
     metered: bool = False
     translates: bool = False
     machine: MakeMachine | None = None
+    rest: RestUpstream | None = None
 
 
 @dataclass(frozen=True, slots=True)

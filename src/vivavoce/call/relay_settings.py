@@ -19,6 +19,7 @@ class UpstreamSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `model`: asked for instead of what clients name. `connect_ms`: all attempts together, up to its greeting. `silence_ms`: without a
     sign of life, or an answer to what is answered at once. `stall_ms`: a response in which nothing happens, over a connection that lives.
+    `answer_ms`: the same for requests that are no call, which have no sign that a model is thinking.
     `max_unsent_bytes`: what may wait for an upstream that does not read.
     """
 
@@ -28,6 +29,7 @@ class UpstreamSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     connect_ms: Wait = 4000
     silence_ms: Wait = 4500
     stall_ms: Wait = 30_000
+    answer_ms: Annotated[int, Meta(ge=50, le=3_600_000)] = 600_000
     max_unsent_bytes: Annotated[int, Meta(ge=65_536)] = 64 * 1024 * 1024
 
     def __post_init__(self) -> None:

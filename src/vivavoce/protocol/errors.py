@@ -3,7 +3,7 @@
     VivavoceError
     ├── ClientError(code, message, param, event_id, type)   becomes one `error` event; the session goes on
     ├── EngineError(stage, message, retryable)              a stage of the engine failed
-    ├── UpstreamError(status, message, retryable)           a remote model or service failed
+    ├── UpstreamError(code, message, retryable)             another server, which had to answer, did not
     └── TransportClosed(code, reason)                       the other side is gone
 
 The functions below build the `ClientError` of every documented situation, with the exact codes and texts that
@@ -58,11 +58,11 @@ class EngineError(VivavoceError):
 
 
 class UpstreamError(VivavoceError):
-    """A remote endpoint failed with an HTTP-like `status` (0 = it could not be reached at all)."""
+    """Another server, which had to answer, did not: `code` names how (docs/relay.md). `retryable`: trying again may help."""
 
-    def __init__(self, status: int, message: str, retryable: bool = False) -> None:
-        super().__init__(f"{status}: {message}")
-        self.status = status
+    def __init__(self, code: str, message: str, retryable: bool = False) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
         self.message = message
         self.retryable = retryable
 

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from vivavoce.session.upstream import Kind
 
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
+_REST_SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +38,12 @@ class Address:
         if kind == "translation":
             path += "/translations"
         return urlunsplit((_SCHEMES[parts.scheme], parts.netloc, path, urlencode(query), ""))
+
+    def rest(self, path: str) -> str:
+        """The address of a REST endpoint; `path` is what stands behind `/v1`, with its query."""
+        parts = urlsplit(self.url)
+        base = parts.path.rstrip("/").removesuffix("/realtime") or "/v1"
+        given, _, asked = path.partition("?")
+        query = [(name, value) for name, value in parse_qsl(parts.query) if name not in ("model", "intent")]
+        query += parse_qsl(asked, keep_blank_values=True)
+        return urlunsplit((_REST_SCHEMES[parts.scheme], self.host, base + given, urlencode(query), ""))

@@ -15,6 +15,7 @@ from vivavoce.call.relay_settings import RelaySettings, UpstreamSettings
 from vivavoce.engines.relay.address import Address
 from vivavoce.engines.relay.link import Link, Route
 from vivavoce.engines.relay.mirror import Mirror
+from vivavoce.engines.relay.rest import UpstreamRest
 from vivavoce.engines.relay.rules import Rules
 from vivavoce.engines.relay.translating import TranslationMirror
 from vivavoce.protocol.session_objects import SessionObject
@@ -38,9 +39,11 @@ class RelayEngine:
         stand_in: Engine | None = None,
     ) -> None:
         self._address = Address(upstream.url)
+        tls = ssl.create_default_context()
+        self._rest = UpstreamRest(upstream, tls)
         self._route = Route(
             upstream.key,
-            ssl.create_default_context(),
+            tls,
             upstream.connect_ms,
             upstream.silence_ms,
             upstream.max_unsent_bytes,
@@ -57,7 +60,9 @@ class RelayEngine:
             stated=stated,
             stand_in=stand_in,
         )
-        self.capabilities = Capabilities(speaks=True, metered=True, translates=True, machine=self._machine)
+        self.capabilities = Capabilities(
+            speaks=True, metered=True, translates=True, machine=self._machine, rest=self._rest
+        )
         named = f"{upstream.model or 'the model that is asked for'} at {self._address.host}"
         self.names = EngineNames("relay", named, named, named, named)
 
@@ -71,11 +76,12 @@ class RelayEngine:
         return RelayCall(call_id, self._address, self._route, emit, self._stand_in)
 
     def stages(self) -> Stages | None:
-        """Requests that are no call are for what stands in, if anything does."""
+        """Requests that are no call are for the upstream too, and then for what stands in, if anything does."""
         return self._stand_in.stages() if self._stand_in is not None else None
 
     async def close(self) -> None:
         """Links end with their calls."""
+        await self._rest.close()
         if self._stand_in is not None:
             await self._stand_in.close()
 

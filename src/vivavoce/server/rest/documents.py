@@ -32,7 +32,8 @@ _REASONS = {
     429: "Too many requests at once.",
     500: "A stage failed.",
     501: "The engine has no stages to lend.",
-    503: "A stage is busy or out of reach; try again.",
+    502: "The relay's upstream refuses this server, or makes no sense.",
+    503: "A stage, or the upstream, is busy or out of reach; try again.",
 }
 FAILURES: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorReply, "description": reason} for status, reason in _REASONS.items()

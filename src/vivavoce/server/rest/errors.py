@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.exceptions import HTTPException
 
-from vivavoce.protocol.errors import EngineError
+from vivavoce.protocol.errors import EngineError, UpstreamError
 from vivavoce.server.refusal import Refusal
 
 BROKEN = Refusal(500, None, "The server had an error while processing your request.", type="server_error")
@@ -46,6 +46,17 @@ def of_engine(error: EngineError) -> ApiError:
         error.message,
         status=status,
         code=f"{error.stage}_failed",
+        kind="server_error",
+        retry_after_s=1 if error.retryable else None,
+    )
+
+
+def of_upstream(error: UpstreamError) -> ApiError:
+    """Another server failed: 503 where trying again may help, 502 otherwise."""
+    return ApiError(
+        error.message,
+        status=503 if error.retryable else 502,
+        code=error.code,
         kind="server_error",
         retry_after_s=1 if error.retryable else None,
     )

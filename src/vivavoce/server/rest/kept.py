@@ -133,6 +133,18 @@ class Kept:
         """As its client asks."""
         await self._shelf.ask(Drop(owner, f"response/{response_id}"))
 
+    async def keep_elsewhere(self, owner: str, response_id: str) -> None:
+        """The upstream keeps it; here it is known whose it is."""
+        await self._put(owner, f"elsewhere/{response_id}", True)
+
+    async def is_elsewhere(self, owner: str, response_id: str) -> bool:
+        """Whether the upstream keeps a response that was made with this key."""
+        return await self._shelf.ask(Get(owner, f"elsewhere/{response_id}")) is not None
+
+    async def forget_elsewhere(self, owner: str, response_id: str) -> None:
+        """The upstream has forgotten it."""
+        await self._shelf.ask(Drop(owner, f"elsewhere/{response_id}"))
+
     async def item(self, owner: str, item_id: str) -> dict[str, Any] | None:
         """A single item of a kept response, for references to it."""
         body = await self._shelf.ask(Find(owner, item_id))

@@ -6,6 +6,7 @@ from vivavoce.call.ports import Engine, Stages
 from vivavoce.call.settings import Settings
 from vivavoce.engines.workers import Blueprint, PoolSize, WorkerPool
 from vivavoce.server.rest.errors import ApiError
+from vivavoce.server.rest.forwarding import Forwarding
 from vivavoce.server.rest.kept import AskShelf, Kept, OwnShelf
 from vivavoce.server.rest.recordings import KEPT, Recordings
 from vivavoce.server.turnstile import Entrance, of_work, own_entrance
@@ -29,6 +30,11 @@ class Office:
         self.kept = Kept(shelf or OwnShelf(most, most_bytes), most_bytes)
         self.recordings = Recordings(KEPT if settings.rest.hear_again else 0)
         self._engine = engine
+        upstream = engine.capabilities.rest
+        self.forwarding = (
+            Forwarding(upstream, self.kept, stands_in=engine.stages() is not None) if upstream else None
+        )
+        """Where the engine's upstream answers instead."""
 
     @property
     def stages(self) -> Stages:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
@@ -16,10 +16,10 @@ from starlette.responses import Response
 from starlette.types import Message
 
 from vivavoce.call.admission import Full
-from vivavoce.protocol.errors import EngineError
+from vivavoce.protocol.errors import EngineError, UpstreamError
 from vivavoce.server.refusal import Refusal, of_full
 from vivavoce.server.rest.access import refusal
-from vivavoce.server.rest.errors import BROKEN, ApiError, of_engine, of_validation
+from vivavoce.server.rest.errors import BROKEN, ApiError, of_engine, of_upstream, of_validation
 from vivavoce.server.rest.office import Office
 from vivavoce.server.rest.streaming import ClientGone, Streamed
 
@@ -33,6 +33,7 @@ _FORM_ROOM_BYTES = 512 * 1024
 UPLOAD_TIMEOUT_S = 120.0
 """Whoever needs longer than this for a body gives up the seat."""
 
+T = TypeVar("T")
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
@@ -56,12 +57,23 @@ async def _answered(request: Request, inner: Handler) -> Response:
     refused = refusal(request)
     if refused is not None:
         return refused.response()
+    bounded = Request(request.scope, _Bounded(request).receive)
+    if office.forwarding is not None:
+        # Without a seat: those are for work on this machine.
+        elsewhere = await _caught(bounded, office.forwarding.answer)
+        if elsewhere is not None:
+            return elsewhere
+    return await _seated(office, bounded, inner)
+
+
+async def _seated(office: Office, request: Request, inner: Handler) -> Response:
+    """Answered here, once there is a seat; it is given back when the answer is complete."""
     entered = await office.seats.enter()
     if isinstance(entered, Full):
         return of_full(entered).response()
     response: Response | None = None
     try:
-        response = await _caught(Request(request.scope, _Bounded(request).receive), inner)
+        response = await _caught(request, inner)
         return response
     finally:
         if isinstance(response, Streamed):
@@ -70,7 +82,7 @@ async def _answered(request: Request, inner: Handler) -> Response:
             entered()
 
 
-async def _caught(request: Request, inner: Handler) -> Response:
+async def _caught(request: Request, inner: Callable[[Request], Coroutine[Any, Any, T]]) -> T | Response:
     """What the handler answers, or the error it ends with."""
     try:
         return await inner(request)
@@ -83,6 +95,9 @@ async def _caught(request: Request, inner: Handler) -> Response:
     except EngineError as error:
         log.warning("%s failed: %s", error.stage, error.message)
         return of_engine(error).refusal.response()
+    except UpstreamError as error:
+        log.warning("%s: %s", error.code, error.message)
+        return of_upstream(error).refusal.response()
     except HTTPException as error:
         return Refusal(error.status_code, None, str(error.detail)).response()
     except Exception:

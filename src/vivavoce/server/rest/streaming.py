@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from vivavoce.protocol.errors import EngineError
+from vivavoce.protocol.errors import EngineError, UpstreamError
 from vivavoce.server.rest.errors import BROKEN, of_engine
 
 log = logging.getLogger("vivavoce.rest")
@@ -85,11 +85,18 @@ async def begin(stream: AsyncGenerator[T, None]) -> Begun[T]:
 class Streamed(Response):
     """A body of unknown length. `at_end` is called exactly once, whether it was sent, broke off or was given up."""
 
-    def __init__(self, pieces: Begun[bytes], media_type: str) -> None:
-        self.status_code = 200
+    def __init__(
+        self,
+        pieces: Begun[bytes],
+        media_type: str | None = None,
+        *,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.status_code = status
         self.media_type = media_type
         self.background = None
-        self.init_headers({"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
+        self.init_headers({"Cache-Control": "no-cache", "X-Accel-Buffering": "no", **(headers or {})})
         self.at_end: Callable[[], None] = lambda: None
         self._pieces = pieces
 
@@ -101,9 +108,9 @@ class Streamed(Response):
             await asyncio.wait({sending, watching}, return_when=asyncio.FIRST_COMPLETED)
             if sending.done():
                 sending.result()
-        except EngineError as error:
+        except (EngineError, UpstreamError) as error:
             # The answer has begun; that it is cut short is all that can still be told.
-            log.warning("%s failed in the middle of an answer: %s", error.stage, error.message)
+            log.warning("failed in the middle of an answer: %s", error)
         finally:
             await _end(sending, watching)
             await self._pieces.aclose()
