@@ -33,7 +33,7 @@ class Ear:
         self._send = send
         self._line_began_ms = 0
         self._turn_open = False
-        self._errands: set[asyncio.Task[Any]] = set()
+        self._errands: list[asyncio.Task[Any]] = []
 
     # --- what the caller wants to know --------------------------------------------------------------------------------------
 
@@ -164,15 +164,13 @@ class Ear:
     # --- errands --------------------------------------------------------------------------------------------------------------
 
     async def close(self) -> None:
-        """Stop what still waits for tools."""
+        """Stop what still waits for tools. What failed did so with the connection, of which the record tells."""
         for task in self._errands:
             task.cancel()
         await asyncio.gather(*self._errands, return_exceptions=True)
 
     def _errand(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._errands.add(task)
-        task.add_done_callback(self._errands.discard)
+        self._errands.append(asyncio.create_task(work))
 
 
 def _answering(session: dict[str, Any]) -> Answering:
