@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import http.server
 import os
 import signal
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.http_stand_in import served
 from vivavoce.audio.clip import Clip
 from vivavoce.demo.batch import judge
 from vivavoce.demo.clock import CallClock
@@ -20,7 +22,7 @@ from vivavoce.demo.dialling import make_call
 from vivavoce.demo.lines import SHIPPED, read_shipped, texts_of
 from vivavoce.demo.microphone import Microphone
 from vivavoce.demo.record import Answering, Recording, ResponseRun, ToolRun, Turn
-from vivavoce.demo.server import Address, ServerFailed, own_server
+from vivavoce.demo.server import Address, ServerFailed, own_server, until_ready
 from vivavoce.demo.sound import bytes_of
 from vivavoce.demo.speaker import Speaker
 from vivavoce.demo.story import shipped_story, story_of
@@ -238,6 +240,37 @@ async def test_a_server_that_cannot_start_is_told() -> None:
             {"engine.kind": "scripted", "scripted.script": "/nowhere.toml"}, lambda step: None
         ):
             pass
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (200, b"<html>hello</html>", r"does not look like a vivavoce server \(/readyz answered 200\)"),
+        (200, b"[]", r"does not look like a vivavoce server \(/readyz answered 200\)"),
+        (404, b"{}", r"does not look like a vivavoce server \(/readyz answered 404\)"),
+        (503, b'{"status": "failed", "reason": "no voice"}', "is not ready: no voice"),
+    ],
+)
+async def test_a_server_that_will_not_do_is_told(status: int, body: bytes, said: str) -> None:
+    class Other(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None: ...
+
+    with served(http.server.HTTPServer(("127.0.0.1", 0), Other)) as server:
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        with pytest.raises(ServerFailed, match=said):
+            await until_ready(Address(url, "local"), lambda step: None)
+
+
+async def test_what_goes_wrong_in_a_call_is_not_blamed_on_the_servers_start() -> None:
+    with pytest.raises(TimeoutError, match="of the call"):
+        async with own_server({"engine.kind": "scripted", "scripted.answer": "Hi."}, lambda step: None):
+            raise TimeoutError("of the call")
 
 
 KILLED = """

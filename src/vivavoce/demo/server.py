@@ -15,9 +15,12 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vivavoce.call.own_processes import command_for, environment
+
+if TYPE_CHECKING:
+    import httpx
 
 START_S = 60.0
 STOP_S = 6.0
@@ -60,14 +63,15 @@ async def own_server(flags: dict[str, Any], report: Report) -> AsyncIterator[Add
         assert child.stdout is not None
         # Not as an argument: those can be read by everybody on this machine, and there is a key among the settings.
         child.stdin.write(json.dumps(settings).encode() + b"\n")
-        line = await asyncio.wait_for(child.stdout.readline(), START_S)
+        try:
+            line = await asyncio.wait_for(child.stdout.readline(), START_S)
+        except TimeoutError:
+            raise ServerFailed(f"the server did not listen within {START_S:.0f} s") from None
         if not line:
             raise ServerFailed(f"the server ended with code {await child.wait()} before it listened")
         address = Address(json.loads(line)["url"], key)
         await until_ready(address, report)
         yield address
-    except TimeoutError:
-        raise ServerFailed(f"the server did not listen within {START_S:.0f} s") from None
     finally:
         await _stop(child)
 
@@ -82,19 +86,31 @@ async def until_ready(address: Address, report: Report) -> None:
         while True:
             try:
                 answer = await http.get(f"{address.url}/readyz")
-            except httpx.HTTPError as error:
+            except (httpx.HTTPError, httpx.InvalidURL) as error:
                 raise ServerFailed(
                     f"{address.url} does not answer: {error or type(error).__name__}"
                 ) from None
-            state = answer.json() if answer.status_code in (200, 503) else {}
+            state = _readiness(answer)
+            if "status" not in state:
+                found = f"/readyz answered {answer.status_code}"
+                raise ServerFailed(f"{address.url} does not look like a vivavoce server ({found})")
             if answer.status_code == 200:
                 return
-            if state.get("status") == "failed" or not state:
-                raise ServerFailed(f"{address.url} is not ready: {state.get('reason') or answer.status_code}")
+            if state["status"] == "failed":
+                raise ServerFailed(f"{address.url} is not ready: {state.get('reason')}")
             if time.monotonic() > began + START_S:
                 raise ServerFailed(f"{address.url} was not ready within {START_S:.0f} s")
             report("a first turn goes through the engine")
             await asyncio.sleep(0.1)
+
+
+def _readiness(answer: httpx.Response) -> dict[str, Any]:
+    """What `/readyz` says; empty for the answer of something else."""
+    try:
+        state = answer.json() if answer.status_code in (200, 503) else {}
+    except ValueError:
+        return {}
+    return state if isinstance(state, dict) else {}
 
 
 async def _stop(child: asyncio.subprocess.Process) -> None:
