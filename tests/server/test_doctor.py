@@ -19,6 +19,8 @@ from vivavoce.call.settings import FLAGS, Settings, load_settings
 from vivavoce.cli import main
 from vivavoce.engines import model_files
 from vivavoce.server import checks, flags, tls
+from vivavoce.server.checks import access, endpoints, machine, stages
+from vivavoce.server.checks.finding import Check, Finding
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +29,7 @@ def calm_port(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIVAVOCE_SERVER__PORT", "0")
 
 
-def found(settings: Settings, check: checks.Check) -> checks.Finding:
+def found(settings: Settings, check: Check) -> Finding:
     (finding,) = check(settings)
     # Where something is wrong there is something to do, and nowhere else.
     assert bool(finding.fix) is (finding.state != "ok")
@@ -78,16 +80,17 @@ def test_a_folder_that_cannot_be_written(
         def refuse(folder: Path) -> None:
             raise OSError(code, os.strerror(code))
 
-        monkeypatch.setattr(checks, "try_writing", refuse)
-    finding = found(settings(folder), checks.data_folder)
+        for module in (machine, access):
+            monkeypatch.setattr(module, "try_writing", refuse)
+    finding = found(settings(folder), machine.data_folder)
     assert (finding.state, "--data-dir" in finding.fix) == ("warning", True)
     assert ("make room" in finding.fix) is (code == errno.ENOSPC)
-    finding = found(settings(folder, tls__kind="self-signed"), checks.certificate)
+    finding = found(settings(folder, tls__kind="self-signed"), access.certificate)
     assert (finding.state, "--data-dir" in finding.fix) == ("failed", True)
 
 
 def test_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
-    assert found(settings(tmp_path / "new" / "folder"), checks.data_folder).state == "ok"
+    assert found(settings(tmp_path / "new" / "folder"), machine.data_folder).state == "ok"
     assert not (tmp_path / "new").exists()
 
 
@@ -111,57 +114,57 @@ def test_a_flag_is_called_alike_where_it_is_wrong() -> None:
 
 def test_a_model_that_is_this_server_itself(tmp_path: Path) -> None:
     given = {"llm__url": "http://127.0.0.1:8000/v1", "llm__model": "m", "server__port": 8000}
-    assert "this server itself" in found(settings(tmp_path, **given), checks.engine).found
+    assert "this server itself" in found(settings(tmp_path, **given), stages.engine).found
 
 
 def test_a_port_that_something_else_has(
     tmp_path: Path, busy_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checks, "_who_answers", lambda settings: "")
-    finding = found(settings(tmp_path, server__port=busy_port), checks.port)
+    monkeypatch.setattr(machine, "_who_answers", lambda settings: "")
+    finding = found(settings(tmp_path, server__port=busy_port), machine.port)
     assert (finding.state, finding.fix) == ("failed", "choose another: --port NUMBER")
-    finding = found(settings(tmp_path, server__host="192.0.2.1", server__port=0), checks.port)
+    finding = found(settings(tmp_path, server__host="192.0.2.1", server__port=0), machine.port)
     assert (finding.state, finding.fix) == ("failed", "name an address of this machine: --host")
 
 
 async def test_a_port_that_we_have_ourselves(tmp_path: Path) -> None:
     async with server(tmp_path) as url:
         given = settings(tmp_path, server__port=int(url.rpartition(":")[2]))
-        finding = await asyncio.to_thread(found, given, checks.port)
+        finding = await asyncio.to_thread(found, given, machine.port)
     assert finding.state == "ok"
     assert "a vivavoce answers there" in finding.found
 
 
 @pytest.mark.parametrize(("keys", "state"), [("short", "warning"), ("vv_" + 40 * "x", "ok"), ("", "ok")])
 def test_keys(tmp_path: Path, keys: str, state: str) -> None:
-    finding = found(settings(tmp_path, **({"auth__keys": keys} if keys else {})), checks.keys)
+    finding = found(settings(tmp_path, **({"auth__keys": keys} if keys else {})), access.keys)
     assert finding.state == state
     assert not keys or keys not in str(finding)
 
 
 def test_a_key_file_that_is_broken_or_open_to_all(tmp_path: Path) -> None:
     assert main(["keys", "create", "--data-dir", str(tmp_path)]) == 0
-    assert found(settings(tmp_path), checks.keys).found == "asked for"
+    assert found(settings(tmp_path), access.keys).found == "asked for"
     (path,) = tmp_path.glob("*.json")
     path.chmod(0o644)
-    assert found(settings(tmp_path), checks.keys).fix == f"chmod 600 {path}"
+    assert found(settings(tmp_path), access.keys).fix == f"chmod 600 {path}"
     path.write_text("{")
-    assert found(settings(tmp_path), checks.keys).state == "failed"
+    assert found(settings(tmp_path), access.keys).state == "failed"
 
 
 def test_the_certificate(tmp_path: Path) -> None:
     own = settings(tmp_path, tls__kind="self-signed")
-    assert "made at the first start" in found(own, checks.certificate).found
+    assert "made at the first start" in found(own, access.certificate).found
     files = tls.ready_files(own)
-    assert "renewed by itself" in found(own, checks.certificate).found
+    assert "renewed by itself" in found(own, access.certificate).found
     given = settings(tmp_path, tls__cert=str(files.cert), tls__key=str(files.key))
-    assert found(given, checks.certificate).state == "ok"
+    assert found(given, access.certificate).state == "ok"
     lost = settings(tmp_path, tls__cert=str(files.cert), tls__key=str(tmp_path / "lost.pem"))
-    assert found(lost, checks.certificate).state == "failed"
+    assert found(lost, access.certificate).state == "failed"
     half = settings(tmp_path, tls__cert=str(files.cert))
-    assert found(half, checks.certificate).state == "failed"
+    assert found(half, access.certificate).state == "failed"
     seen = settings(tmp_path, server__host="0.0.0.0")
-    assert found(seen, checks.certificate).state == "warning"
+    assert found(seen, access.certificate).state == "warning"
 
 
 def test_a_certificate_that_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,30 +176,30 @@ def test_a_certificate_that_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         if days < 0:
             monkeypatch.setattr(tls, "VALID_DAYS", 0)
         tls.make(files, ["localhost"])
-        assert found(given, checks.certificate).state == state
+        assert found(given, access.certificate).state == state
 
 
 def test_limits(tmp_path: Path) -> None:
-    assert found(settings(tmp_path, limits__max_sessions=10**7), checks.limits).fix.startswith(
+    assert found(settings(tmp_path, limits__max_sessions=10**7), machine.limits).fix.startswith(
         "ulimit -n 10000"
     )
     workers = (os.cpu_count() or 1) + 1
-    assert found(settings(tmp_path, server__workers=workers), checks.limits).fix.startswith("--workers ")
+    assert found(settings(tmp_path, server__workers=workers), machine.limits).fix.startswith("--workers ")
 
 
 def test_models_that_are_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model_files, "PACKAGE", tmp_path)
     monkeypatch.setattr(model_files.find_model, "__defaults__", (tmp_path,))
     monkeypatch.delenv("VIVAVOCE_MODELS_DIR", raising=False)
-    finding = found(settings(tmp_path), checks.voice_activity)
+    finding = found(settings(tmp_path), stages.voice_activity)
     assert (finding.state, "VIVAVOCE_VAD_KIND=energy" in finding.fix) == ("failed", True)
-    assert found(settings(tmp_path, vad__kind="energy"), checks.voice_activity).state == "ok"
+    assert found(settings(tmp_path, vad__kind="energy"), stages.voice_activity).state == "ok"
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert found(settings(tmp_path), checks.speech_to_text).fix == "pip install pocketsphinx"
+    assert found(settings(tmp_path), stages.speech_to_text).fix == "pip install pocketsphinx"
     monkeypatch.setattr("vivavoce.engines.cascade.native_libraries.find_flite", lambda: None)
-    assert "libflite1" in found(settings(tmp_path), checks.text_to_speech).fix
+    assert "libflite1" in found(settings(tmp_path), stages.text_to_speech).fix
     scripted = settings(tmp_path, engine__kind="scripted")
-    for check in (checks.voice_activity, checks.speech_to_text, checks.text_to_speech, checks.endpoints):
+    for check in (stages.voice_activity, stages.speech_to_text, stages.text_to_speech, endpoints.endpoints):
         assert list(check(scripted)) == []
 
 
@@ -205,9 +208,9 @@ def test_a_language_model_that_is_not_there(tmp_path: Path) -> None:
         # Taken, so that nobody else gets it, and not listened on.
         nobody.bind(("127.0.0.1", 0))
         given = {"llm__url": f"http://127.0.0.1:{nobody.getsockname()[1]}/v1"}
-        assert found(settings(tmp_path, **given), checks.endpoints).fix.startswith("VIVAVOCE_LLM_MODEL=")
+        assert found(settings(tmp_path, **given), endpoints.endpoints).fix.startswith("VIVAVOCE_LLM_MODEL=")
         told = settings(tmp_path, llm__model="m", llm__key="sk-canary", **given)
-        finding = found(told, checks.endpoints)
+        finding = found(told, endpoints.endpoints)
     assert (finding.state, "does not answer" in finding.found) == ("failed", True)
     assert "sk-canary" not in str(finding)
 
@@ -224,7 +227,7 @@ async def test_every_stage_behind_an_endpoint_is_asked(tmp_path: Path) -> None:
             tts__key="vv_one",
             tts__second_url=f"{url}/v1",
         )
-        found = await asyncio.to_thread(lambda: list(checks.endpoints(given)))
+        found = await asyncio.to_thread(lambda: list(endpoints.endpoints(given)))
     assert [(one.name, one.state) for one in found] == [
         ("recogniser", "ok"),
         ("language model", "ok"),
@@ -238,9 +241,9 @@ async def test_a_language_model_that_answers(tmp_path: Path) -> None:
     """This server lists models as any does."""
     async with server(tmp_path, auth__keys="vv_one") as url:
 
-        async def ask(model: str, key: str) -> checks.Finding:
+        async def ask(model: str, key: str) -> Finding:
             given = settings(tmp_path, llm__url=f"{url}/v1", llm__model=model, llm__key=key)
-            return await asyncio.to_thread(found, given, checks.endpoints)
+            return await asyncio.to_thread(found, given, endpoints.endpoints)
 
         assert (await ask("gpt-realtime-2", "vv_one")).state == "ok"
         other = await ask("llama", "vv_one")
@@ -252,12 +255,12 @@ async def test_a_language_model_that_answers(tmp_path: Path) -> None:
 
 
 async def test_the_upstream_of_a_relay(tmp_path: Path) -> None:
-    assert list(checks.upstream(settings(tmp_path))) == []
+    assert list(endpoints.upstream(settings(tmp_path))) == []
     async with server(tmp_path, auth__keys="vv_one") as url:
 
-        async def ask(**flags: object) -> checks.Finding:
+        async def ask(**flags: object) -> Finding:
             given = settings(tmp_path, engine__kind="relay", upstream__url=url, **flags)
-            return await asyncio.to_thread(found, given, checks.upstream)
+            return await asyncio.to_thread(found, given, endpoints.upstream)
 
         assert (await ask(upstream__key="vv_one")).state == "ok"
         refused = await ask(upstream__key="sk-canary")
@@ -267,10 +270,10 @@ async def test_the_upstream_of_a_relay(tmp_path: Path) -> None:
 
 
 def test_a_check_that_breaks_hides_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(_: Settings) -> Iterator[checks.Finding]:
+    def broken(_: Settings) -> Iterator[Finding]:
         raise RuntimeError("as told")
 
-    monkeypatch.setattr(checks, "CHECKS", (broken, checks.limits))
+    monkeypatch.setattr(checks, "CHECKS", (broken, machine.limits))
     first, second = checks.look(settings(tmp_path))
     assert (first.state, "as told" in first.found, second.name) == ("failed", True, "limits")
 
@@ -290,5 +293,5 @@ def test_a_stage_that_is_elsewhere_needs_nothing_here(second: str, findings: int
             f"{stage}.second_url": second,
         }
     elsewhere = load_settings(given, environ={})
-    for check in (checks.speech_to_text, checks.text_to_speech):
+    for check in (stages.speech_to_text, stages.text_to_speech):
         assert len(list(check(elsewhere))) == findings

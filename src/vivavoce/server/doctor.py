@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from vivavoce.server.flags import add_flags, settings_of
 
 if TYPE_CHECKING:
-    from vivavoce.server.checks import Finding
+    from vivavoce.server.checks.finding import Finding
 
 _MARKS = {"ok": "ok  ", "warning": "note", "failed": "FAIL"}
 
