@@ -22,12 +22,7 @@ from vivavoce.server.rest.office import Office
 from vivavoce.server.rest.route import RestRoute
 from vivavoce.server.rest.sound_out import RATE_HZ, Format, encoded, joined
 from vivavoce.server.rest.speech import Counted, spoken, voice_of
-from vivavoce.server.rest.streaming import (
-    DONE,
-    event,
-    streamed_events,
-    unless_gone,
-)
+from vivavoce.server.rest.streaming import DONE, event, streamed_events, unless_gone
 from vivavoce.session.clauses import ClauseCutter
 
 router = APIRouter(route_class=RestRoute, tags=["text"])
@@ -197,7 +192,7 @@ class Completion:
             "prompt_tokens": usage.input_tokens,
             "completion_tokens": written,
             "total_tokens": usage.input_tokens + written,
-            "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
+            "prompt_tokens_details": {"cached_tokens": usage.cached_tokens, "audio_tokens": 0},
             "completion_tokens_details": {
                 "reasoning_tokens": 0,
                 "audio_tokens": self._audio_tokens,

@@ -101,7 +101,7 @@ class _Tape:
 
 
 class FileEncoder:
-    """MP3, Ogg Opus and FLAC by libsndfile: some 10 ms of work for a second of sound, so it is done in the loop."""
+    """MP3, Ogg Opus and FLAC by libsndfile, in the loop: 1 to 6 ms of work for a piece of speech, which is 100 ms long."""
 
     def __init__(self, container: str, subtype: str) -> None:
         import soundfile
