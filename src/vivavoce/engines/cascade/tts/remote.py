@@ -21,7 +21,7 @@ from vivavoce.engines.cascade.remote import Remote, error_text
 from vivavoce.engines.cascade.tts.addresses import said
 from vivavoce.engines.cascade.tts.delivery import Delivery
 from vivavoce.engines.cascade.tts.text import read_aloud
-from vivavoce.engines.cascade.tts.wave_stream import NotSound, SoundReader
+from vivavoce.engines.cascade.tts.wave_stream import NotSound, Packed, SoundReader
 from vivavoce.session.signals import Mark
 
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 _OPTIONAL = ("speed", "language")
 """Fields that some servers refuse; they are left out then."""
+_PCM = "pcm"
+_FORMAT = re.compile(r"response_?format|\bpcm\b|(?:audio|output) format", re.IGNORECASE)
+"""What a refusal speaks of that wants another format."""
 LETTERS_PER_S = 15.0
 """The pace of a voice nobody has heard yet."""
 PACES_KEPT = 100
@@ -83,13 +86,20 @@ class RemoteSynthesizer:
         if not words:
             return  # Signs alone; some endpoints answer them with an error, others with a noise.
         deadline = asyncio.get_running_loop().time() + self._settings.first_audio_s
-        response = await self._open(speech, deadline)
-        try:
-            async with aclosing(self._pieces(response, deadline, speech, words)) as pieces:
-                async for piece in pieces:
-                    yield piece
-        finally:
-            await response.aclose()
+        while True:
+            response = await self._open(speech, deadline)
+            try:
+                async with aclosing(self._pieces(response, deadline, speech, words)) as pieces:
+                    async for piece in pieces:
+                        yield piece
+                return
+            except Packed as problem:
+                if not self._refuse_pcm():
+                    raise self._remote.error(
+                        f"sent {problem}: it has to be able to send pcm or wav"
+                    ) from problem
+            finally:
+                await response.aclose()
 
     # --- the request ------------------------------------------------------------------------------------------------------
 
@@ -99,7 +109,7 @@ class RemoteSynthesizer:
             "model": given.model,
             "input": said(speech.text.strip(), given.language or speech.language),
             "voice": given.voices.get(speech.voice, given.voice or speech.voice),
-            "response_format": "pcm",
+            "response_format": "wav" if _PCM in self._refused else _PCM,
         }
         if speech.speed != 1.0:
             body["speed"] = speech.speed
@@ -108,7 +118,7 @@ class RemoteSynthesizer:
         return {name: value for name, value in body.items() if name not in self._refused}
 
     async def _open(self, speech: Speech, deadline: float) -> httpx.Response:
-        for _ in range(len(_OPTIONAL) + 1):
+        for _ in range(len(_OPTIONAL) + 2):
             request = self._remote.build("/audio/speech", self._body(speech))
             response = await self._remote.send(request, deadline, self._no_sound_yet)
             if response.status_code == 200:
@@ -117,11 +127,27 @@ class RemoteSynthesizer:
                 refusal = await self._remote.refusal(response, deadline)
             finally:
                 await response.aclose()
-            named = next((name for name in _OPTIONAL if name in refusal and name not in self._refused), None)
-            if named is None or response.status_code not in (400, 422):
+            if not self._learn_from(response.status_code, refusal):
                 raise self._remote.failed(response.status_code, refusal)
-            self._refused.add(named)
         raise self._remote.error("keeps refusing the request")
+
+    def _learn_from(self, status: int, refusal: str) -> bool:
+        """Whether a refusal was about something that can be asked for otherwise; it is, from now on."""
+        # Some servers call a format that they do not know an error of their own.
+        if _FORMAT.search(refusal) and status in (400, 415, 422, 500, 501) and self._refuse_pcm():
+            return True
+        named = next((name for name in _OPTIONAL if name in refusal and name not in self._refused), None)
+        if named is None or status not in (400, 422):
+            return False
+        self._refused.add(named)
+        return True
+
+    def _refuse_pcm(self) -> bool:
+        """Ask for a WAV from now on; False where that was asked for already."""
+        if _PCM in self._refused:
+            return False
+        self._refused.add(_PCM)
+        return True
 
     # --- the sound --------------------------------------------------------------------------------------------------------
 
@@ -144,6 +170,8 @@ class RemoteSynthesizer:
                         delivery.audio(pcm)
                         for piece in _taken(ready):
                             yield piece
+        except Packed:
+            raise
         except NotSound as problem:
             raise self._remote.error(self._remote.safe(self._no_sound(problem))) from problem
         if not delivery.position:
