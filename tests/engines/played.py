@@ -29,7 +29,7 @@ class Endpoint:
         self.connections += 1
         try:
             while await self._request(reader):
-                if self.heads[-1].startswith("GET ") and "/models " in self.heads[-1]:
+                if self.heads[-1].startswith("GET ") and "/models" in self.heads[-1].split()[1]:
                     writer.write(MODELS)  # whoever warms up asks for them
                     continue
                 steps = self.answers.pop(0)

@@ -20,7 +20,7 @@ from vivavoce.call.ports import (
     Prompt,
 )
 from vivavoce.engines.addresses import same_address
-from vivavoce.engines.cascade import chat_chunks
+from vivavoce.engines.cascade import chat, chat_chunks, remote
 from vivavoce.engines.cascade.chat import ChatModel
 from vivavoce.protocol.errors import EngineError
 
@@ -47,6 +47,13 @@ def call(index: int | None, **function: str) -> dict[str, Any]:
 
 DONE = b"data: [DONE]\n\n"
 USAGE = event({"choices": [], "usage": {"prompt_tokens": 11, "completion_tokens": 4, "total_tokens": 15}})
+
+
+def answer_and_stay() -> list[bytes | asyncio.Event]:
+    """An answer after which the connection serves again."""
+    body = delta({"content": "Hi"}, "stop") + DONE
+    top = f"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {len(body)}\r\n\r\n"
+    return [top.encode() + body]
 
 
 async def chunks(url: str, prompt: Prompt = PROMPT, **settings: Any) -> list[ModelChunk]:
@@ -142,6 +149,65 @@ async def test_the_shape_of_ollama_whole_calls_all_at_index_zero() -> None:
         ModelToolCall(1, "find", '{"x":2}'),
         ModelStop("stop"),
     ]
+
+
+def piece(index: object = None, id: str | None = None, **function: Any) -> bytes:
+    """One piece of a call in a delta of its own, with what a server says of it."""
+    given = {"index": index, "id": id}
+    entry = {"type": "function", "function": function} | {k: v for k, v in given.items() if v is not None}
+    return delta({"tool_calls": [entry]})
+
+
+FIND, LIST = ("find", '{"x":1}'), ("list", '{"x":2}')
+
+
+@pytest.mark.parametrize(
+    ("pieces", "calls"),
+    [
+        ([piece(0, "a", name="fi"), piece(0, name="nd", arguments=""), piece(0, arguments='{"x":1}')], [FIND]),
+        ([piece(0, "a", name="fi"), piece(0, name="find", arguments='{"x":1}')], [FIND]),
+        ([piece(0, "a", name="find", arguments='{"x"'), piece(0, "a", name="find", arguments=":1}")], [FIND]),
+        ([piece(0, name="find", arguments='{"x"'), piece(0, name="find", arguments=":1}"), piece(0, name="find", arguments="")], [FIND]),
+        ([piece(0, "a", arguments='{"x":'), piece(0, name="find", arguments="1}")], [FIND]),
+        ([piece(None, "a", name="find", arguments=""), piece(None, "b", name="list", arguments=""), piece(None, "a", arguments='{"x":'),
+          piece(None, "b", arguments='{"x":2}'), piece(None, "a", arguments="1}")], [FIND, LIST]),
+        ([piece(None, "a", name="find", arguments=""), piece(arguments='{"x":'), piece(arguments="1}"),
+          piece(None, "b", name="list", arguments=""), piece(arguments='{"x":2}')], [FIND, LIST]),
+        ([piece(name="find", arguments='{"x":1}'), piece(name="list", arguments='{"x":2}')], [FIND, LIST]),
+        ([delta({"tool_calls": [{"function": {"name": "find"}}, {"function": {"name": "list"}}]}),
+          delta({"tool_calls": [{"function": {"arguments": '{"x":1}'}}, {"function": {"arguments": '{"x":2}'}}]})], [FIND, LIST]),
+        ([piece(0, name="find", arguments='{"x":1}'), piece(0, name="list", arguments='{"x":2}')], [FIND, LIST]),
+        ([piece(0, "", name="find", arguments='{"x":1}'), piece(0, "", name="find", arguments='{"x":2}')], [FIND, ("find", '{"x":2}')]),
+        ([piece(0, "call_0", name="find", arguments='{"x":1}'), piece(0, "call_0", name="list", arguments='{"x":2}')], [FIND, LIST]),
+        ([piece(0, name="find", arguments="{}"), piece(0, name="find", arguments='{"x":1}')], [("find", '{}{"x":1}')]),
+        ([piece("0", "a", name="find", arguments='{"x":'), piece("1", "b", name="list"), piece("0", arguments="1}"),
+          piece("1", arguments='{"x":2}')], [FIND, LIST]),
+        ([delta({"tool_calls": [{"index": 0, "id": "a", "name": "find", "arguments": '{"x":1}'}]})], [FIND]),
+        ([piece(0, "a", name="find", arguments={"x": 1})], [FIND]),
+        ([piece(0, "a", name="find", arguments=None)], [("find", "{}")]),
+        ([delta({"content": '<tool_call>{"name": "list", "arguments": {"x":2}}</tool_call>'}), piece(name="find", arguments='{"x":'),
+          piece(arguments="1}")], [LIST, FIND]),
+        ([delta({"content": '[TOOL_CALLS][{"name": "find", "arguments": {"x":1}}, {"name": "list", "arguments": {"x":2}}]'})], [FIND, LIST]),
+        ([delta({"content": '[TOOL_CALLS]find[ARGS]{"x":1}[TOOL_CALLS]list[ARGS]{"x":2}</s>'})], [FIND, LIST]),
+        ([delta({"content": "[TOOL_CALLS]find[ARGS]{no"})], [("find", "{no")]),
+        ([delta({"content": "[TOOL_CALLS]find{} and more"})], [("", "find{} and more")]),
+        ([delta({"content": '<|python_tag|>{"name": "find", "parameters": {"x":1}}<|eom_id|>'})], [FIND]),
+    ],
+    ids=["name in pieces", "name that grows", "name again", "name again without id", "name last", "ids alone", "first id alone", "whole",
+         "by place", "index 0, no id", "empty ids", "one id for all", "empty first", "digits", "flat", "object", "none", "written too",
+         "mistral", "mistral new", "mistral cut", "mistral and words", "llama"],
+)  # fmt: skip
+async def test_calls_in_pieces_of_every_kind(pieces: list[bytes], calls: list[tuple[str, str]]) -> None:
+    async with endpoint([head(), *pieces, delta({}, "tool_calls"), USAGE, DONE]) as (_, url):
+        got = await chunks(url)
+    found: dict[int, tuple[str, str]] = {}
+    for one in got:
+        if isinstance(one, ModelToolCall):
+            name, arguments = found.get(one.index, ("", ""))
+            found[one.index] = name + one.name, arguments + one.arguments
+    assert list(found.values()) == calls
+    assert sorted(found) == list(range(len(calls)))
+    assert not [one for one in got if isinstance(one, ModelText)]
 
 
 async def test_the_shape_of_llama_server_with_crlf_comments_and_no_done() -> None:
@@ -344,6 +410,41 @@ async def test_a_status_names_the_host_but_never_the_key(status: str, retryable:
     assert KEY not in str(error)
 
 
+async def test_a_server_without_tls_where_it_should_have_some_is_told_from_one_that_is_not_there() -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await reader.read(1)
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+        error = str(await failure(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"))
+    assert "SSL" in error
+    assert "is it running" not in error
+
+
+async def test_a_name_that_nobody_knows() -> None:
+    assert "ame" in str(await failure("http://models.invalid/v1")).partition("cannot be reached: ")[2]
+
+
+async def test_a_host_that_takes_no_connection_costs_no_more_than_that(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(remote, "CONNECT_S", 0.1)
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        port = full.getsockname()[1]
+        waiting = [socket.socket() for _ in range(4)]
+        for one in waiting:  # until nobody else gets in
+            one.setblocking(False)
+            one.connect_ex(("127.0.0.1", port))
+        error = await failure(f"http://127.0.0.1:{port}/v1")
+        for one in waiting:
+            one.close()
+    assert error.retryable
+    assert str(error).endswith("cannot be reached within 0.1 s")
+
+
 async def test_nobody_listens() -> None:
     port = free_port()
     error = await failure(f"http://127.0.0.1:{port}/v1")
@@ -374,6 +475,27 @@ async def test_silence_between_tokens() -> None:
 async def test_silence_after_the_end_is_no_failure() -> None:
     async with endpoint([head(), delta({"content": "One"}, "stop"), asyncio.Event()]) as (_, url):
         assert await chunks(url, between_tokens_s=0.1) == [ModelText("One"), ModelStop("stop")]
+
+
+async def test_calls_do_not_wait_for_a_usage_that_never_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chat, "_USAGE_S", 0.1)
+    calls = piece(0, "a", name="find", arguments="{}") + delta({}, "tool_calls")
+    answer: list[bytes | asyncio.Event] = [head(), calls, asyncio.Event()]
+    async with endpoint(answer) as (_, url), asyncio.timeout(20):
+        got = await chunks(url, between_tokens_s=60)
+    assert got == [ModelToolCall(0, "find", "{}"), ModelStop("stop")]
+
+
+async def test_an_empty_reason_is_none() -> None:
+    answer: list[bytes | asyncio.Event] = [head(), delta({"content": "One"}, ""), asyncio.Event()]
+    async with endpoint(answer) as (_, url):
+        assert "nothing more" in str(await failure(url, between_tokens_s=0.1))
+
+
+async def test_a_stream_behind_a_byte_order_mark() -> None:
+    mark, body = b"\xef\xbb\xbf", delta({"content": "One"}, "stop") + DONE
+    async with endpoint([head(), mark[:1], mark[1:], body]) as (_, url):
+        assert await chunks(url) == [ModelText("One"), ModelStop("stop")]
 
 
 async def test_nobody_waits_for_a_server_that_says_it_is_done_and_holds_the_line() -> None:
@@ -411,9 +533,72 @@ async def test_an_error_in_the_stream() -> None:
     assert KEY not in str(error)
 
 
-async def test_an_error_with_status_200() -> None:
-    async with endpoint([head(kind="application/json"), b'{"error":"model not loaded"}']) as (_, url):
-        assert "model not loaded" in str(await failure(url))
+@pytest.mark.parametrize(
+    "body", [b'{"error":"model not loaded"}', b'\n[{"error":{"message":"model not loaded"}}]']
+)
+async def test_an_error_with_status_200(body: bytes) -> None:
+    async with endpoint([head(kind="application/json"), body]) as (_, url):
+        assert "reported an error: model not loaded" in str(await failure(url))
+
+
+async def test_a_page_of_something_in_between_is_told_by_its_title() -> None:
+    pages = (
+        b"<html><head><title>502 Bad\n Gateway</title></head><body><h1>502</h1></body></html>",
+        b"<p>No <b>route</b></p><script>x()</script>",
+    )
+    for page, told in zip(pages, ("502 Bad Gateway", "No route"), strict=True):
+        async with endpoint([head("502 Bad", "text/html"), page]) as (_, url):
+            assert str(await failure(url)).endswith(f"answered 502: {told}")
+
+
+async def test_an_address_that_moved_is_told() -> None:
+    moved = b"HTTP/1.1 301 Moved\r\nlocation: https://models.example/v1\r\ncontent-length: 0\r\n\r\n"
+    async with endpoint([moved]) as (_, url):
+        assert str(await failure(url)).endswith("answered 301: it has moved to https://models.example/v1")
+
+
+# --- addresses as people write them -------------------------------------------------------------------------------------------
+
+NOT_FOUND = b"HTTP/1.1 404 No\r\ncontent-type: text/plain\r\ncontent-length: 3\r\n\r\nno\n"
+NO_MODEL = b'HTTP/1.1 404 No\r\ncontent-type: application/json\r\ncontent-length: 25\r\n\r\n{"error":"no such model"}'
+GOOD: list[bytes | asyncio.Event] = [head(), delta({"content": "Hi"}, "stop"), DONE]
+
+
+async def test_an_address_without_v1_is_completed_once() -> None:
+    async with endpoint([NOT_FOUND], answer_and_stay(), GOOD) as (played, url):
+        model = ChatModel(url.removesuffix("v1"), "small")
+        for _ in range(2):
+            assert [chunk async for chunk in model.stream(PROMPT)] == [ModelText("Hi"), ModelStop("stop")]
+        await model.close()
+    assert [one.split()[1] for one in played.heads] == ["/chat/completions", *["/v1/chat/completions"] * 2]
+    assert len(played.bodies) == 3
+
+
+@pytest.mark.parametrize(
+    ("second", "told"), [(NO_MODEL, "answered 404: no such model"), (NOT_FOUND, "answered 404: no")]
+)
+async def test_an_address_below_which_nothing_answers_either(second: bytes, told: str) -> None:
+    async with endpoint([NOT_FOUND], [second]) as (_, url):
+        assert str(await failure(url.removesuffix("/v1"))).endswith(told)
+
+
+@pytest.mark.parametrize("end", ["", "/", "/chat/completions", "?api-version=1&api-key=qwertz"])
+async def test_forms_of_an_address(end: str) -> None:
+    async with endpoint(GOOD, refusal("not qwertz")) as (played, url):
+        assert await chunks(url + end) == [ModelText("Hi"), ModelStop("stop")]
+        error = str(await failure(url + end))
+    query = end if end.startswith("?") else ""
+    assert [one.split()[1] for one in played.heads] == [f"/v1/chat/completions{query}"] * 2
+    assert error.endswith("not ***" if query else "not qwertz")
+
+
+async def test_a_query_is_sent_with_the_warming_too() -> None:
+    async with endpoint() as (played, url):
+        model = ChatModel(f"{url}?api-version=1", "small")
+        model.warm()
+        await model._remote._warming  # type: ignore[misc]
+        await model.close()
+    assert played.heads[0].startswith("GET /v1/models?api-version=1 ")
 
 
 @pytest.mark.parametrize(
@@ -422,12 +607,29 @@ async def test_an_error_with_status_200() -> None:
         event({"object": "error", "message": "out of memory", "code": 500}),
         b'error: {"code":500,"message":"out of memory"}\n\n',
         event({"choices": [{"delta": {}, "finish_reason": "error", "error": {"message": "out of memory"}}]}),
+        b'event: error\ndata: {"code":500,"message":"out of memory"}\n\n',
+        b'event: error\ndata: {"error":{"message":"out of memory"}}\n\n',
+        b"event:error\ndata:out of memory\n\n",
+        b"event: error\ndata: {}\n\n",
     ],
-    ids=["vllm", "llama-server", "openrouter"],
+    ids=[
+        "vllm",
+        "llama-server",
+        "openrouter",
+        "named",
+        "named and whole",
+        "named, in words",
+        "named, and nothing",
+    ],
 )
 async def test_errors_in_the_stream_of_each_server(line: bytes) -> None:
     async with endpoint([head(), delta({"content": "One"}), line]) as (_, url):
-        assert "reported an error: out of memory" in str(await failure(url))
+        error = str(await failure(url))
+    assert (
+        "reported an error: "
+        + ("no more than that" if b"{}" in line[-6:] and b"event: error" in line else "out of memory")
+        in error
+    )
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,20 @@ def pieces(text: str, size: int, *, thinking: bool = False) -> list[Piece]:
         ('<tool_call>{"name": "f"}', [WrittenCall('{"name": "f"}')]),
         ("I muse</think>Yes.", [Words("I muse"), Control("lost_thought"), Words("Yes.")]),
         ("a < b <i>and</i> <sil", [Words("a < b <i>and</i> <sil")]),
+        ("<silence/>", [Control("silent")]),
+        ("<Silence> reasons</silence>", [Control("silent"), Words("reasons")]),
+        ("[silence]", [Control("silent")]),
+        ("&lt;silent/&gt;", [Control("silent")]),
+        ("<Preamble >Well.</preamble >", [Control("preamble"), Words("Well."), Control("preamble_end")]),
+        ("Hi.<|im_end|>\n<|eot_id|></s><end_of_turn>", [Words("Hi.\n")]),
+        ("<｜end▁of▁sentence｜>Hi <|a b|> you", [Words("Hi  you")]),
+        ("a <|b and <|c", [Words("a <|b and <|c")]),
+        ("a <| b || c |> d", [Words("a <| b || c |> d")]),
+        ("<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>Yes.<|return|>", [Words("Yes.")]),
+        ("<|channel|>commentary<|message|>One moment.<|end|>", [Words("One moment.")]),
+        ('<|channel|>commentary to=functions.f <|constrain|>json<|message|>{"x": 1}<|call|>', []),
+        ('<|python_tag|>{"name": "f"}', [WrittenCall('{"name": "f"}')]),
+        ('Wait.[TOOL_CALLS][{"name": "f"}]</s>', [Words("Wait."), WrittenCall('[{"name": "f"}]')]),
     ],
 )  # fmt: skip
 def test_tags(text: str, size: int, expected: list[Piece]) -> None:
@@ -99,6 +113,10 @@ def test_text_is_not_held_back_without_need() -> None:
         ('{"x": {"y": ["a", "b"', {"x": {"y": ["a", "b"]}}),
         ('{"x": "two\nlines"}', {"x": "two\nlines"}),
         ('[{"x": 1}]', {"x": 1}),
+        ("null", {}),
+        ('""', {}),
+        (" [] ", {}),
+        ("None", {}),
     ],
 )
 def test_arguments_that_are_meant_well(written: str, meant: object) -> None:
@@ -133,6 +151,9 @@ def test_what_may_have_been_cut_short_is_not_guessed(guess: str) -> None:
         ("```python\nprint(1)\n```\nok", "print(1)\nok"),
         ("a<br>b <b>c</b> 1 < 2 \\*d\\*", "a b c 1 < 2 *d*"),
         ("What? Yes! No!", "What? Yes! No!"),
+        ("<answer>Tom &amp; Al &lt;b&gt;&nbsp;said</answer>", "Tom & Al <b> said"),
+        ("R&D, Q&A & x &y; <jo@a.dev> <https://a.dev/x>", "R&D, Q&A & x &y; <jo@a.dev> <https://a.dev/x>"),
+        ("a & b &am", "a & b &am"),
         ("[not a link", "[not a link"),
         ("**\U0001f44d**", ""),
         ("- ", ""),
@@ -154,7 +175,29 @@ def test_plain_words_are_passed_on_at_once() -> None:
     ]
 
 
-LONG = ["[", "*a", "|a", "<a ", " ", "# ", "- ", "【", "`", "_a", "-", "![", "<think", "a <b ", "\t|", "-   "]
+LONG = [
+    "[",
+    "*a",
+    "|a",
+    "<a ",
+    " ",
+    "# ",
+    "- ",
+    "【",
+    "`",
+    "_a",
+    "-",
+    "![",
+    "<think",
+    "a <b ",
+    "\t|",
+    "-   ",
+    "&",
+    "&am",
+    "<|",
+    "<|a",
+    "<｜a ",
+]
 
 
 @pytest.mark.parametrize("sign", LONG)

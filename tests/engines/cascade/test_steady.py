@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 
@@ -77,7 +78,12 @@ async def test_pieces_become_whole_calls_behind_the_text() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "arguments"), [("functions.get_order", "{'x': 1}"), ("Get-Order", '{"x": 1')]
+    ("name", "arguments"),
+    [
+        ("functions.get_order", "{'x': 1}"),
+        ("Get-Order", '{"x": 1'),
+        ("get_order<|channel|>commentary", '{"x": 1}'),
+    ],
 )
 async def test_names_and_arguments_are_repaired(name: str, arguments: str) -> None:
     whole = arguments if arguments.endswith("}") else '```json\n{"x": 1}\n```'
@@ -102,11 +108,63 @@ async def test_a_call_that_cannot_be_made_is_asked_for_again_once(call: ModelToo
     ]
     model = Model([[ModelText("Wait."), call, ModelUsage(1, 2), STOP], good])
     # What was said is said once; both requests are paid for.
-    assert await asked(model) == [ModelText("Wait."), ModelToolCall(0, "list", "{}"), ModelUsage(6, 8), STOP]
+    assert await asked(model) == [
+        ModelText("Wait."),
+        ModelUsage(1, 2),
+        ModelToolCall(0, "list", "{}"),
+        ModelUsage(6, 8),
+        STOP,
+    ]
     assert named in model.prompts[1].messages[-1]["content"]
     again = Model([[call, STOP], [call, STOP]])
     with pytest.raises(EngineError, match="twice"):
         await asked(again)
+
+
+async def test_what_failed_twice_is_paid_for_all_the_same() -> None:
+    bad: list[ModelChunk | EngineError] = [ModelToolCall(0, "fly", "{}"), ModelUsage(1, 2, 1), STOP]
+    stream, got = SteadyModel(Model([bad, bad])).stream(PROMPT), list[ModelChunk]()
+    with contextlib.suppress(EngineError):
+        async for chunk in stream:
+            got.append(chunk)
+        pytest.fail("it was called twice")
+    assert got == [ModelUsage(1, 2, 1), ModelUsage(2, 4, 2)]
+
+
+@pytest.mark.parametrize("cut", [1, 3, 100])
+@pytest.mark.parametrize(
+    ("written", "calls"),
+    [
+        ('{"name": "list", "parameters": {"x": 1}}', [ModelToolCall(0, "list", '{"x":1}')]),
+        ('\n```json\n{"name": "list", "arguments": {}}\n```', [ModelToolCall(0, "list", "{}")]),
+        ('{"name": "fly", "parameters": {}}', []),
+        ('{"name": "list", "parameters"', []),
+        ("```sh\nls\n```", []),
+        ("``", []),
+        ("{not a call}", []),
+    ],
+)
+async def test_a_call_that_is_the_whole_answer(written: str, calls: list[ModelChunk], cut: int) -> None:
+    answer: list[ModelChunk | EngineError] = [
+        ModelText(written[at : at + cut]) for at in range(0, len(written), cut)
+    ]
+    got = await asked(Model([[*answer, STOP]]))
+    assert [one for one in got if isinstance(one, ModelToolCall)] == calls
+    said = "".join(one.text for one in got if isinstance(one, ModelText))
+    assert said.strip() == ("" if calls else written.strip())
+
+
+async def test_json_is_an_answer_where_it_calls_nothing() -> None:
+    answer: list[ModelChunk | EngineError] = [
+        ModelText('{"name": "list", '),
+        ModelText('"arguments": {}}'),
+        STOP,
+    ]
+    assert await asked(Model([list(answer)]), prompt=Prompt(PROMPT.messages)) == answer
+    behind = [ModelText("Like so: "), *answer]
+    assert await asked(Model([list(behind)])) == behind
+    silent: list[ModelChunk | EngineError] = [ModelText("{"), ModelControl("silent"), STOP]
+    assert await asked(Model([list(silent)])) == silent
 
 
 async def test_an_empty_answer_is_asked_for_again_and_then_means_silence() -> None:

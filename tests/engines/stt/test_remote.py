@@ -26,6 +26,22 @@ from vivavoce.protocol.responses import LogProb
 
 KEY = "sk-very-secret-0123456789"
 JSON = "application/json"
+DONE = b"data: [DONE]\n\n"
+USAGE = event(
+    {"object": "transcription.chunk", "choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 2}}
+)
+
+
+def chunk(words: str, **more: Any) -> bytes:
+    """What vLLM streams: a chunk as of a chat."""
+    return event(
+        {
+            "id": "trsc-1",
+            "object": "transcription.chunk",
+            "model": "small",
+            "choices": [{"delta": {"content": words}} | more],
+        }
+    )
 
 
 def tone(duration_ms: int, level: int = 8000) -> Clip:
@@ -112,11 +128,89 @@ async def test_a_stream_of_deltas_tells_what_was_understood_so_far() -> None:
     [
         answered(b"Hi there.\n", "text/plain"),
         answered(event({"text": "Hi "}) + event({"text": "there."}), "text/event-stream"),
+        answered(
+            b"".join(map(chunk, ("", " Hi", " there."))) + chunk("", finish_reason="stop") + USAGE + DONE,
+            "text/event-stream; charset=utf-8",
+        ),
+        answered(
+            event({"type": "transcript.text.segment", "text": "Hi there.", "speaker": "A"}) + DONE,
+            "text/event-stream",
+        ),
+        answered(
+            event({"type": "transcript.text.segment", "text": "Hi"})
+            + event({"type": "transcript.text.done", "text": "Hi there."}),
+            "text/event-stream",
+        ),
+        answered(
+            event({"type": "transcript.text.delta", "delta": "Hi"})
+            + event({"type": "transcript.text.done", "text": "Hi there."}),
+            "text/plain",
+        ),
+        answered(b'data: {"type": "transcript.text.done", "text": "Hi there."}', "text/event-stream"),
+        answered(b'{"text": "Hi there."}', "text/plain; charset=utf-8"),
+        answered(b"Hi there.", "text/html; charset=utf-8"),
+        answered(b'"Hi there."', JSON),
+        answered(b'{"text": "<|en|><|EMO_UNKNOWN|>Hi there."}', JSON),
+        answered(b'{"text": "language English<asr_text>Hi there."}', JSON),
+    ],
+    ids=[
+        "text",
+        "segments",
+        "vllm",
+        "speakers",
+        "speakers and text",
+        "unnamed stream",
+        "unended",
+        "unnamed",
+        "flask",
+        "fastapi",
+        "tokens",
+        "qwen",
     ],
 )
 async def test_shapes_of_other_servers(answer: list[bytes | asyncio.Event]) -> None:
     async with endpoint(answer) as (_, url):
         assert (await said(transcriber(url)))[0] == "Hi there."
+
+
+async def test_the_chunks_of_vllm_tell_what_was_understood_so_far() -> None:
+    body = chunk("language English<asr_text>Hi") + chunk(" there.") + DONE
+    async with endpoint(answered(body, "text/event-stream")) as (_, url):
+        assert await said(transcriber(url)) == ("Hi there.", ["Hi", "Hi there."])
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        (" [BLANK_AUDIO]\n", ""),
+        ("[ Silence ] (wind blowing)", ""),
+        ("(upbeat music).", ""),
+        ("*coughs*", ""),
+        ("\u266a\u266a\u266a", ""),
+        ("[MUSIC] Hi there.", "[MUSIC] Hi there."),
+        ("Hi (there)", "Hi (there)"),
+        ("5", "5"),
+        ("<|nospeech|>", ""),
+        ("", ""),
+    ],
+)
+async def test_remarks_alone_are_no_words(written: str, words: str) -> None:
+    answers = text(written), answered(written.encode(), "text/plain")
+    async with endpoint(*answers) as (_, url):
+        stt = transcriber(url)
+        listener = stt.open()
+        for _ in answers:
+            utterance = listener.begin(lambda text: None)
+            utterance.feed(tone(400))
+            assert await utterance.finish() == words
+        listener.close()
+        await stt.close()
+
+
+async def test_a_language_is_named_without_its_country() -> None:
+    async with endpoint(text("Hi.")) as (played, url):
+        await said(transcriber(url), hints=Hints(language="de_AT"))
+    assert b'name="language"\r\n\r\nde\r\n' in played.raw[0]
 
 
 async def test_fields_that_a_server_refuses_are_left_out_from_then_on() -> None:
@@ -195,13 +289,18 @@ async def test_too_little_to_be_a_word_is_not_asked_about() -> None:
     [
         (answered(f'{{"error": {{"message": "bad key {KEY}"}}}}'.encode(), JSON, "401 No"), "answered 401: bad key ***", False),
         (answered(b"busy", "text/html", "503 Busy"), "answered 503: busy", True),
-        (answered(b"<html>", JSON), "does not answer like a recogniser (not JSON)", False),
+        (answered(b"<html>", JSON), "does not answer like a recogniser (a page of HTML)", False),
         (answered(b'{"error": "no model"}', JSON), "does not answer like a recogniser (no model)", False),
         (answered(event({"type": "error", "error": {"message": "broken"}}), "text/event-stream"), "reported an error: broken", True),
+        (answered(b"event: error\ndata: broken\n\n", "text/event-stream"), "reported an error: broken", True),
+        (answered(event({"object": "error", "message": "broken"}), "text/event-stream"), "reported an error: broken", True),
+        (answered(event({"words": ["Hi"]}) + DONE, "text/event-stream"), "does not answer like a recogniser (no transcript:", False),
+        (answered(b'{"text": "Hi', JSON), "does not answer like a recogniser (not JSON)", False),
+        (answered(b"", JSON), "does not answer like a recogniser (not JSON)", False),
         ([head(), event({"delta": "Hi"}), asyncio.Event()], "sent no transcript within 0.2 s", True),
         ([asyncio.Event()], "sent no transcript within 0.2 s", True),
     ],
-    ids=["401", "503", "html", "error", "in the stream", "stalls", "silent"],
+    ids=["401", "503", "html", "error", "in the stream", "named", "vllm", "strange", "cut", "empty", "stalls", "silent"],
 )  # fmt: skip
 async def test_failures_name_the_host_and_never_the_key(answer: Any, message: str, retryable: bool) -> None:
     async with endpoint(answer) as (_, url):
@@ -307,6 +406,28 @@ async def over_socket(url: str, use: Callable[[Any], Any], **settings: Any) -> A
     finally:
         listener.close()
         await stt.close()
+
+
+@pytest.mark.parametrize(
+    ("end", "path"),
+    [
+        ("", "/v1/realtime?intent=transcription"),
+        ("/", "/v1/realtime?intent=transcription"),
+        ("/v1", "/v1/realtime?intent=transcription"),
+        ("/v1/realtime?model=x", "/v1/realtime?model=x"),
+    ],
+)
+async def test_forms_of_a_sockets_address(end: str, path: str) -> None:
+    async def one(listener: Any) -> str:
+        listener.configure(Hints(language="en-US"))
+        utterance = listener.begin(lambda text: None)
+        utterance.feed(tone(400))
+        return str(await utterance.finish())
+
+    async with realtime([completed(" [BLANK_AUDIO]")]) as (played, url):
+        assert await over_socket(url.removesuffix("/v1/realtime") + end, one) == ""
+    assert played.paths == [path]
+    assert played.received[0]["session"]["audio"]["input"]["transcription"]["language"] == "en"
 
 
 async def test_the_socket_hears_while_it_is_said_and_serves_the_next_utterance_too() -> None:

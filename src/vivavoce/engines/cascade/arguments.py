@@ -14,6 +14,8 @@ _BARE_KEY = re.compile(r"([{,]\s*)([A-Za-z_][\w-]*)(\s*:)")
 _WORDS = {"True": "true", "False": "false", "None": "null", "undefined": "null", "NaN": "null"}
 _STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"')
 _LONGEST = 100_000
+_NOTHING = frozenset({"", "null", "None", '""', "[]"})
+"""What stands for no arguments."""
 
 
 def repaired(text: str) -> str | None:
@@ -22,7 +24,7 @@ def repaired(text: str) -> str | None:
     Repaired are: an object inside a string, inside a code fence or with words around it; the same object twice; Python's
     spelling; commas before a closing bracket; keys without quotes; brackets that were never closed.
     """
-    if not text.strip():
+    if text.strip() in _NOTHING:
         return "{}"
     if _is_object(text):
         return text

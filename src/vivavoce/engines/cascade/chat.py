@@ -33,6 +33,8 @@ _IMAGES, _TURNS, _SYSTEM = "images", "turns", "system"
 _BLIND = re.compile(r"image|vision|multi-?modal|mmproj", re.IGNORECASE)
 _END_OF_BODY_S = 0.05
 """The end of a stream comes with its last event or not at all."""
+_USAGE_S = 1.0
+"""So long after the end was announced the usage may still come; calls wait for it."""
 _ALTERNATE = re.compile(r"roles? must alternate|alternate user|alternating", re.IGNORECASE)
 _NO_SYSTEM = re.compile(
     r"system (?:role|message)s? (?:is |are )?not supported|does not support system", re.IGNORECASE
@@ -174,13 +176,16 @@ class ChatModel:
                 async with asyncio.timeout_at(deadline):
                     block = await anext(blocks, None)
                 if fresh and block and block.strip():
-                    events, fresh = (BodyReader() if block.lstrip()[:1] == b"{" else events), False
+                    events, fresh = (BodyReader() if block.lstrip()[:1] in (b"{", b"[") else events), False
                 found = list(events.finish() if block is None else events.feed(block))
                 for data in found:
                     for chunk in reader.read(data):
                         yield chunk
                 if found:
-                    deadline = loop.time() + self._between_tokens_s
+                    more_s = (
+                        min(self._between_tokens_s, _USAGE_S) if reader.finished else self._between_tokens_s
+                    )
+                    deadline = loop.time() + more_s
                 if block is None or (reader.finished and found[-1:] == [b"[DONE]"]):
                     break
         except TimeoutError as problem:

@@ -12,13 +12,14 @@ from typing import Any, Literal
 
 import msgspec
 
-from vivavoce.call.ports import ModelChunk, ModelControl, ModelStop, ModelText, ModelToolCall, ModelUsage
-from vivavoce.engines.cascade.arguments import repaired
+from vivavoce.call.ports import ModelChunk, ModelControl, ModelStop, ModelText, ModelUsage
+from vivavoce.engines.cascade.call_pieces import CallPiece, CallReader, index_of, written_calls
 from vivavoce.engines.cascade.controls import Control, Piece, TagReader, Words
 from vivavoce.engines.cascade.remote import error_text
 
 _LONGEST_LINE = 4_000_000
-_FIELDS = (b"event", b"id", b"retry")
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_FIELDS = (b"id", b"retry")
 _STOPS: dict[str, Literal["stop", "max_output_tokens", "content_filter"]] = {
     "length": "max_output_tokens",
     "content_filter": "content_filter",
@@ -39,10 +40,15 @@ class EventReader:
     def __init__(self) -> None:
         self._rest = b""
         self._data: list[bytes] = []
+        self._is_error = False
+        """The event that is read is an error, whatever its data looks like."""
+        self._fresh = True
 
     def feed(self, block: bytes) -> Iterator[bytes]:
         """The data of every event that `block` completes. Raises Nonsense for a line that no event stream has."""
         self._rest += block
+        if self._fresh and b"\n" in self._rest:
+            self._rest, self._fresh = self._rest.removeprefix(_BYTE_ORDER_MARK), False
         *lines, self._rest = self._rest.split(b"\n")
         if len(self._rest) > _LONGEST_LINE:
             raise Nonsense("a line without end")
@@ -59,16 +65,29 @@ class EventReader:
     def _line(self, line: bytes) -> Iterator[bytes]:
         if not line.strip():
             if self._data:
-                yield b"\n".join(self._data)
-                self._data = []
+                data = b"\n".join(self._data)
+                yield _as_error(data) if self._is_error else data
+            self._data, self._is_error = [], False
             return
         name, colon, value = line.partition(b":")
         if name == b"data" and colon:
             self._data.append(value.removeprefix(b" "))
+        elif name == b"event":
+            self._is_error = value.strip() == b"error"
         elif name == b"error" and colon:  # llama-server reports an error in a line of its own
             yield b'{"error":' + (value.strip() or b"{}") + b"}"
         elif name and name not in _FIELDS:
             raise Nonsense(f"not an event stream: {line[:60].decode(errors='replace')!r}")
+
+
+def _as_error(data: bytes) -> bytes:
+    """The data of an event named `error`, in the shape that errors have without that name."""
+    try:
+        told = msgspec.json.decode(data)
+    except msgspec.DecodeError:
+        told = data.decode(errors="replace")
+    whole = isinstance(told, dict) and bool(told.get("error"))
+    return data if whole else msgspec.json.encode({"error": told or "no more than that"})
 
 
 class BodyReader:
@@ -90,17 +109,6 @@ class BodyReader:
 
 
 @dataclass
-class _Call:
-    """A tool call while it arrives."""
-
-    index: int
-    id: str
-    name: str = ""
-    held: str = ""
-    length: int = 0
-
-
-@dataclass
 class ChunkReader:
     """Turns the events of one answer into model chunks. `finished` once the end was announced.
 
@@ -113,8 +121,7 @@ class ChunkReader:
     lost_thought: bool = False
     _reason: Literal["stop", "max_output_tokens", "content_filter"] = "stop"
     _usage: ModelUsage | None = None
-    _calls: dict[int, _Call] = field(default_factory=dict)
-    _count: int = 0
+    _calls: CallReader = field(default_factory=CallReader)
     _tags: TagReader = field(default_factory=TagReader)
 
     def __post_init__(self, thinking: bool) -> None:
@@ -129,6 +136,8 @@ class ChunkReader:
             event = msgspec.json.decode(data)
         except msgspec.DecodeError as problem:
             raise Nonsense(f"not JSON: {data[:60].decode(errors='replace')!r}") from problem
+        if isinstance(event, list) and event:  # an error's body in some servers is a list of one
+            event = event[0]
         if not isinstance(event, dict):
             raise Nonsense("not a completion chunk")
         if event.get("error") or event.get("object") == "error":
@@ -146,9 +155,7 @@ class ChunkReader:
         if not self.answered and not self.finished and self._usage is None:
             raise Nonsense("an empty answer")
         yield from self._said(self._tags.finish())
-        for call in self._calls.values():
-            if not call.length and call.name:
-                yield ModelToolCall(call.index, "", "{}")
+        yield from self._calls.end()
         if self._usage is not None:
             yield self._usage
         yield ModelStop(self._reason)
@@ -160,13 +167,13 @@ class ChunkReader:
             self.answered = True
             for text in (_text(delta.get("content")), _text(delta.get("refusal"))):
                 yield from self._said(self._tags.feed(text))
-            for place, entry in enumerate(_calls(delta)):
-                if isinstance(entry, dict):
-                    yield from self._tool_call(entry, place)
+            entries = [entry for entry in _calls(delta) if isinstance(entry, dict)]
+            for place, entry in enumerate(entries):
+                yield from self._tool_call(entry, place, len(entries) == 1)
         reason = choice.get("finish_reason")
         if reason == "error":
             raise ErrorInStream(error_text(choice.get("error") or "no more than that"))
-        if isinstance(reason, str):
+        if isinstance(reason, str) and reason:  # some servers say "" as long as there is none
             self._reason = _STOPS.get(reason, "stop")
             self.finished = self.answered = True
 
@@ -180,45 +187,19 @@ class ChunkReader:
                 else:
                     yield ModelControl(piece.kind)
             else:
-                yield self._written_call(piece.text)
+                for name, arguments in written_calls(piece.text):
+                    yield self._calls.written(name, arguments)
 
-    def _written_call(self, text: str) -> ModelToolCall:
-        """A call in words: {"name": ..., "arguments": {...}}. One that cannot be read has no name, and is somebody else's to judge."""
-        self._count += 1
-        meant = msgspec.json.decode(repaired(text) or "{}")
-        name, arguments = meant.get("name"), meant.get("arguments", meant.get("parameters", {}))
-        if not isinstance(name, str):
-            return ModelToolCall(self._count - 1, "", text)
-        if not isinstance(arguments, str):
-            arguments = msgspec.json.encode(arguments).decode()
-        return ModelToolCall(self._count - 1, name, arguments)
-
-    def _tool_call(self, entry: dict[str, Any], place: int) -> Iterator[ModelChunk]:
-        function = entry.get("function") if isinstance(entry.get("function"), dict) else {}
-        assert isinstance(function, dict)
-        call = self._call_of(entry, place, bool(function.get("name")))
+    def _tool_call(self, entry: dict[str, Any], place: int, alone: bool) -> Iterator[ModelChunk]:
+        function = entry["function"] if isinstance(entry.get("function"), dict) else entry
+        name = function.get("name")
         arguments = function.get("arguments") or ""
         if not isinstance(arguments, str):  # an object where the API has a string of JSON
             arguments = msgspec.json.encode(arguments).decode()
-        call.length += len(arguments)
-        if call.name:
-            if arguments:
-                yield ModelToolCall(call.index, "", arguments)
-            return
-        call.name, call.held = str(function.get("name") or ""), call.held + arguments
-        if call.name:
-            yield ModelToolCall(call.index, call.name, call.held)
-
-    def _call_of(self, entry: dict[str, Any], place: int, named: bool) -> _Call:
-        """The call a piece belongs to. Some servers give every call index 0, or no index, and tell them apart by id."""
-        key = entry["index"] if isinstance(entry.get("index"), int) else place
-        known, given = self._calls.get(key), str(entry.get("id") or "")
-        if known is None or (named and known.name and given and given != known.id):
-            if known is not None:
-                self._calls[-1 - known.index] = known
-            known = self._calls[key] = _Call(self._count, given)
-            self._count += 1
-        return known
+        piece = CallPiece(
+            index_of(entry), str(entry.get("id") or ""), name if isinstance(name, str) else "", arguments
+        )
+        yield from self._calls.take(piece, place, alone)
 
     def _note_usage(self, usage: Any) -> None:
         if isinstance(usage, dict):

@@ -7,6 +7,7 @@ one. Pure.
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
@@ -23,9 +24,15 @@ _ENCLOSED = {
     "<reasoning>": "</reasoning>",
     "[think]": "[/think]",
     "◁think▷": "◁/think▷",
+    "<|channel|>analysis<|message|>": "<|end|>",
+    "<|channel|>commentary to=": "<|call|>",
     "<tool_call>": "</tool_call>",
+    "[tool_calls]": "</s>",
+    "<|python_tag|>": "<|eom_id|>",
 }
 """What opens something that is not said, and what closes it."""
+_CALLS = frozenset({"<tool_call>", "[tool_calls]", "<|python_tag|>"})
+"""Of those, what encloses a call. The end of the text closes it as well."""
 
 _MARKS: dict[str, Literal["silent", "preamble", "preamble_end", "lost_thought", "nothing"]] = {
     SILENT: "silent",
@@ -33,14 +40,31 @@ _MARKS: dict[str, Literal["silent", "preamble", "preamble_end", "lost_thought", 
     "<silent>": "silent",
     "</silent>": "nothing",
     "[silent]": "silent",
+    "&lt;silent/&gt;": "silent",
+    "<silence/>": "silent",
+    "<silence />": "silent",
+    "<silence>": "silent",
+    "</silence>": "nothing",
+    "[silence]": "silent",
     PREAMBLE: "preamble",
     PREAMBLE_END: "preamble_end",
+    "<preamble >": "preamble",
+    "</preamble >": "preamble_end",
+    "<|start|>assistant": "nothing",
+    "<|channel|>final<|message|>": "nothing",
+    "<|channel|>commentary<|message|>": "nothing",
+    "<end_of_turn>": "nothing",
+    "</s>": "nothing",
     "</think>": "lost_thought",
     "</thinking>": "lost_thought",
 }
 _OPENINGS = (*_ENCLOSED, *_MARKS)
 _FIRST = frozenset(opening[0] for opening in _OPENINGS)
-_LONGEST = max(map(len, _OPENINGS))
+_TOKEN = re.compile(r"<[|｜][\w▁ .]{1,34}[|｜]>")
+"""A mark of the model's own that its server let through, such as <|im_end|>."""
+_OPEN_TOKEN = re.compile(r"<(?:[|｜](?:[\w▁ .]{1,34}[|｜]?)?)?$")
+_LONGEST = 40
+"""More than the longest of them."""
 _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 """Tags are ASCII; `str.lower` makes two letters of some others, and places found in its result would be wrong in the text itself."""
 
@@ -100,7 +124,7 @@ class TagReader:
     def finish(self) -> Iterator[Piece]:
         """The text is over."""
         held, self._held = self._taken(self._held), ""
-        if self._closing and self._opening == "<tool_call>":
+        if self._closing and self._opening in _CALLS:
             yield WrittenCall(held)  # Some servers cut the closing tag off.
         elif held.strip() and (not self._closing or not self._opening):
             yield from self._say(held)
@@ -112,13 +136,13 @@ class TagReader:
             # Only the last letters can be part of the closing tag. Looking through all of a long thought again with each of its
             # tokens would keep every other call waiting.
             sure = max(0, len(self._held) - len(self._closing) + 1)
-            if self._opening in ("", "<tool_call>"):
+            if not self._opening or self._opening in _CALLS:
                 self._inside.append(self._held[:sure])
             self._held = self._held[sure:]
             return False
         inside, self._held = self._taken(self._held[:at]), self._held[at + len(self._closing) :]
         opening, self._closing = self._opening, ""
-        if opening == "<tool_call>":
+        if opening in _CALLS:
             yield WrittenCall(inside)
         else:
             self._held = self._held.lstrip() if self._at_start else self._held
@@ -144,7 +168,7 @@ class TagReader:
             return True
         found = [opening for opening in _OPENINGS if low.startswith(opening)]
         if not found:
-            return False
+            return self._step_over(low)
         opening = max(found, key=len)
         self._held = self._held[len(opening) :]
         if opening in _ENCLOSED:
@@ -153,6 +177,14 @@ class TagReader:
         kind = _MARKS[opening]
         if kind != "nothing":
             yield Control(kind)
+        return True
+
+    def _step_over(self, low: str) -> bool:
+        """Leave out a mark that nobody knows; False where more text has to tell what it is."""
+        token = _TOKEN.match(low)
+        if token is None or any(opening.startswith(low) for opening in _OPENINGS):
+            return False
+        self._held = self._held[token.end() :]
         return True
 
     def _say(self, text: str) -> Iterator[Piece]:
@@ -166,4 +198,6 @@ class TagReader:
 def _may_open(low: str, at: int) -> bool:
     """Whether a tag begins there, or may when more text comes."""
     rest = low[at : at + _LONGEST]
+    if _TOKEN.match(rest) or _OPEN_TOKEN.match(rest):
+        return True
     return any(rest.startswith(opening) or opening.startswith(rest) for opening in _OPENINGS)

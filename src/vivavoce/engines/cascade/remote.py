@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
+import re
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
 
@@ -28,13 +29,20 @@ _KEPT_S = 300.0
 FRESH_S = 4.0
 """A connection that was used so recently is still there: servers keep an idle one for five seconds at least."""
 _WARM_UP_S = 5.0
+CONNECT_S = 3.0
+"""A host that does not even take the connection costs a caller no more than this, whatever time its answers may take."""
+_NOT_THERE = frozenset({404, 405})
+_TITLE = re.compile(r"<title[^>]*>([^<]*)</title>", re.IGNORECASE)
+_TAGS = re.compile(r"<(script|style).*?</\1>|<[^>]*>", re.IGNORECASE | re.DOTALL)
+_SECRET = re.compile(r"key|token|secret|signature|^sig$|^code$", re.IGNORECASE)
 
 
 class Remote:
     """An endpoint of one stage.
 
-    stage: `stt`, `llm` or `tts`. noun: what it is called in errors. url: the base address, such as http://127.0.0.1:11434/v1. key: sent as
-    a bearer token when there is one.
+    stage: `stt`, `llm` or `tts`. noun: what it is called in errors. url: the base address, such as http://127.0.0.1:11434/v1; without a
+    path, `/v1` is tried where nothing answers at the root. What stands behind a `?` is sent with every request. key: sent as a bearer token
+    when there is one.
     """
 
     def __init__(
@@ -47,10 +55,12 @@ class Remote:
         self.stage = stage
         # Kept out of the address: httpx would put it in the place of the key, and addresses get into messages.
         userinfo, _, place = parts.netloc.rpartition("@")
-        self.url = parts._replace(netloc=place).geturl().rstrip("/")
+        self.url = parts._replace(netloc=place, query="", fragment="").geturl().rstrip("/")
+        self.query = parts.query
         self.host = parts.hostname + (f":{parts.port}" if parts.port else "")
         self._noun = noun
         self._authorization, self._secrets = _credentials(key, userinfo)
+        self._secrets += tuple(value for name, value in parse_qsl(parts.query) if _SECRET.search(name))
         self._loopback = is_loopback(parts.hostname)
         self._client: httpx.AsyncClient | None = None
         self._used_at = -1e9
@@ -63,7 +73,8 @@ class Remote:
 
     def path(self, path: str) -> str:
         """A path behind the base address; an address that ends with it already is taken as it is."""
-        return self.url if self.url.endswith(path) else f"{self.url}{path}"
+        whole = self.url if self.url.endswith(path) else f"{self.url}{path}"
+        return f"{whole}?{self.query}" if self.query else whole
 
     def build(self, path: str, body: dict[str, Any] | None = None, **more: Any) -> httpx.Request:
         """A POST request: `body` as JSON, or whatever httpx takes."""
@@ -75,16 +86,42 @@ class Remote:
 
     async def send(self, request: httpx.Request, deadline: float, late: str) -> httpx.Response:
         """The response, its body still to come. `late` says what did not come in time. Raises EngineError."""
+        response = await self._sent(request, deadline, late)
+        if response.status_code not in _NOT_THERE or urlsplit(self.url).path:
+            return response
+        return await self._sent_below(request, response, deadline, late)
+
+    async def _sent_below(
+        self, request: httpx.Request, nothing: httpx.Response, deadline: float, late: str
+    ) -> httpx.Response:
+        """The response of `/v1`, for an address that was given without it; from then on that is the address, if anything is there."""
+        import httpx
+
+        below = request.url.copy_with(path=f"/v1{request.url.path}")
+        again = httpx.Request(request.method, below, headers=request.headers, stream=request.stream)
+        response = await self._sent(again, deadline, late)
+        speaks = response.headers.get("content-type", "").startswith("application/json")
+        if response.status_code in _NOT_THERE and not speaks:
+            await response.aclose()
+            return nothing
+        await nothing.aclose()
+        log.info("%s at %s answers below /v1", self._noun, self.host)
+        self.url += "/v1"
+        return response
+
+    async def _sent(self, request: httpx.Request, deadline: float, late: str) -> httpx.Response:
         import httpx
 
         for attempt in (1, 2):
             try:
                 async with asyncio.timeout_at(deadline):
                     response = await self.pool().send(request, stream=True)
+            except httpx.ConnectTimeout as problem:
+                raise self.error(f"cannot be reached within {CONNECT_S:g} s", True) from problem
             except (TimeoutError, httpx.TimeoutException) as problem:
                 raise self.error(late, True) from problem
             except httpx.ConnectError as problem:
-                raise self.error("cannot be reached: is it running?", True) from problem
+                raise self.error(f"cannot be reached: {_unreached(str(problem))}", True) from problem
             except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError) as problem:
                 # A pooled connection that the server was just closing: nothing was answered, so it may be asked again.
                 if attempt == 2:
@@ -102,7 +139,8 @@ class Remote:
             import httpx
 
             self._client = httpx.AsyncClient(
-                timeout=None,  # deadlines are kept here, per token and not per read
+                # Deadlines are kept here, per token and not per read.
+                timeout=httpx.Timeout(None, connect=CONNECT_S),
                 limits=httpx.Limits(
                     max_connections=None, max_keepalive_connections=20, keepalive_expiry=_KEPT_S
                 ),
@@ -122,9 +160,10 @@ class Remote:
         import httpx
 
         base = self.url.partition("/chat/completions")[0].partition("/audio/")[0]
+        models = f"{base}/models?{self.query}" if self.query else f"{base}/models"
         try:
             async with asyncio.timeout(_WARM_UP_S):
-                await self.pool().get(f"{base}/models", headers=self.headers)
+                await self.pool().get(models, headers=self.headers)
         except (TimeoutError, httpx.HTTPError, RuntimeError) as problem:
             log.debug("%s at %s is not warm: %s", self._noun, self.host, type(problem).__name__)
 
@@ -143,6 +182,8 @@ class Remote:
         """The text of an error body, as far as it comes in time."""
         import httpx
 
+        if response.has_redirect_location:
+            return f"it has moved to {response.headers['location']}"
         body = b""
         try:
             async with asyncio.timeout_at(deadline):
@@ -155,7 +196,7 @@ class Remote:
         try:
             return error_text(msgspec.json.decode(body))
         except msgspec.DecodeError:
-            return " ".join(body.decode(errors="replace").split())[:300]
+            return _plain(body.decode(errors="replace"))
 
     def failed(self, status: int, refusal: str) -> EngineError:
         """For an answer that is an error."""
@@ -179,6 +220,18 @@ def _credentials(key: str | None, userinfo: str) -> tuple[str | None, tuple[str,
     basic = base64.b64encode(f"{name}:{password}".encode()).decode() if userinfo else ""
     header = f"Bearer {key}" if key else f"Basic {basic}" if basic else None
     return header, tuple(secret for secret in (key, basic, password) if secret)
+
+
+def _unreached(why: str) -> str:
+    """Why there is no connection, where that is more than nobody listening."""
+    return why if "SSL" in why or "CERTIFICATE" in why or "name" in why.lower() else "is it running?"
+
+
+def _plain(page: str) -> str:
+    """What a page says, for what stands between an endpoint and us answers in HTML."""
+    title = _TITLE.search(page)
+    text = title[1] if title else _TAGS.sub(" ", page) if page.lstrip().startswith("<") else page
+    return " ".join(text.split())[:300]
 
 
 def error_text(body: Any) -> str:

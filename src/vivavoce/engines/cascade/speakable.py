@@ -31,6 +31,11 @@ _TAG = re.compile(
     r"</?(?:b|i|u|s|em|strong|p|ul|ol|li|code|pre|br|hr|sub|sup|span|div|mark|h[1-6]|table|t[rdh])\b[^<>\n]{0,200}>",
     re.I,
 )
+_OTHER_TAG = re.compile(r"</?[A-Za-z][\w-]{0,40}(?:\s[^<>\n]{0,200})?/?>")
+"""One that a model made up, such as <answer>: nobody wants to hear it."""
+_ENTITIES = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'", "#39": "'", "nbsp": " "}
+_ENTITY = re.compile(rf"&({'|'.join(_ENTITIES)});")
+_OPEN_ENTITY = re.compile(r"&[a-z#]?[a-z\d]{0,4}$")
 _OPEN_TAG = re.compile(r"</?[A-Za-z][^<>\n]{0,200}$|</?$")
 _SOURCE = re.compile(r"【[^【】\n]{0,200}】")
 _OPEN_SOURCE = re.compile(r"【[^【】\n]{0,200}$")
@@ -38,7 +43,7 @@ _PICTURE = re.compile(
     "[\U0001f000-\U0001faff\u2600-\u27bf\u2b00-\u2bff\u2190-\u21ff\u2300-\u23ff\ufe0f\ufe0e\u200d\u20e3\U000e0020-\U000e007f]+"
 )
 _SPECIAL = re.compile(
-    "[*_`~\\[!<【\n\\\\\U0001f000-\U0001faff\u2600-\u27bf\u2b00-\u2bff\u2190-\u21ff\u2300-\u23ff\ufe0f\ufe0e\u200d\u20e3]"
+    "[*_`~\\[!<&【\n\\\\\U0001f000-\U0001faff\u2600-\u27bf\u2b00-\u2bff\u2190-\u21ff\u2300-\u23ff\ufe0f\ufe0e\u200d\u20e3]"
 )
 _ESCAPED = "\\`*_{}[]()#+-.!|~>"
 
@@ -147,7 +152,14 @@ class Speakable:
             ) else ""
         if not over and _OPEN_TAG.match(self._held):
             return None
-        return 1, "<"
+        other = _OTHER_TAG.match(self._held)
+        return (other.end(), "") if other else (1, "<")
+
+    def _entity(self, over: bool) -> tuple[int, str] | None:
+        found = _ENTITY.match(self._held)
+        if found:
+            return found.end(), _ENTITIES[found[1]]
+        return None if not over and _OPEN_ENTITY.match(self._held) else (1, "&")
 
     def _source(self, over: bool) -> tuple[int, str] | None:
         source = _SOURCE.match(self._held)
@@ -178,6 +190,7 @@ _HANDLERS: dict[str, Handler] = {
     "[": Speakable._bracket,
     "!": Speakable._bracket,
     "<": Speakable._angle,
+    "&": Speakable._entity,
     "【": Speakable._source,
     "\\": Speakable._escape,
 }

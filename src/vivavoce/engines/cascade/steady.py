@@ -24,6 +24,7 @@ from vivavoce.call.ports import (
     Warm,
 )
 from vivavoce.engines.cascade.arguments import repaired
+from vivavoce.engines.cascade.call_pieces import bare_call
 from vivavoce.engines.cascade.controls import SILENT
 from vivavoce.engines.cascade.second_choice import Preference
 from vivavoce.protocol.errors import EngineError
@@ -35,6 +36,8 @@ UNREADABLE = (
     "Make the call again, and say nothing else.)"
 )
 UNKNOWN = "(There is no tool {name}. There are: {known}. Make the call again, and say nothing else.)"
+_WRITTEN = ("{", "```json")
+"""How a call begins that stands in the answer as JSON."""
 NO_ANSWER = f"(You gave no answer. Answer now, or write {SILENT} if nothing should be said.)"
 
 
@@ -51,22 +54,26 @@ class SteadyModel:
         first = _Attempt(prompt)
         async with aclosing(self._ask(prompt)) as chunks:
             async for chunk in chunks:
-                if first.take(chunk):
-                    yield chunk
+                for passed in first.take(chunk):
+                    yield passed
         wrong = first.wrong()
         if wrong is None:
             for chunk in first.rest():
                 yield chunk
             return
+        if first.usage is not None:
+            yield first.usage  # It was paid for, however the second answer ends.
         log.warning("%s is asked again: %s", self.name, wrong)
         again = _Attempt(prompt, mute=first.said, usage=first.usage)
         asked = replace(prompt, messages=(*prompt.messages, {"role": "user", "content": wrong}))
         async with aclosing(self._ask(asked)) as chunks:
             async for chunk in chunks:
-                if again.take(chunk):
-                    yield chunk
+                for passed in again.take(chunk):
+                    yield passed
         wrong = again.wrong()
         if wrong is not None and wrong != NO_ANSWER:
+            if again.usage is not None:
+                yield again.usage
             raise EngineError(
                 "llm", f"{self.name} called a tool that cannot be called, twice", retryable=True
             )
@@ -108,16 +115,19 @@ class _Attempt:
     usage: ModelUsage | None = None
     reason: Literal["stop", "max_output_tokens", "content_filter"] = "stop"
     calls: dict[int, _Call] = field(default_factory=dict)
+    held: str = ""
+    """The text, as long as it may be a call that was written instead of made."""
 
-    def take(self, chunk: ModelChunk) -> bool:
-        """One chunk, in order; whether it is passed on now."""
+    def take(self, chunk: ModelChunk) -> Iterator[ModelChunk]:
+        """One chunk, in order; what is passed on now."""
         match chunk:
             case ModelText(text):
-                self.said = self.said or bool(text.strip())
-                return not self.mute
+                yield from self._text(text)
             case ModelControl(kind):
+                yield from self._let_go()
                 self.said = self.said or kind == "silent"
-                return not self.mute
+                if not self.mute:
+                    yield chunk
             case ModelToolCall(index, name, arguments):
                 call = self.calls.setdefault(index, _Call())
                 call.name += name
@@ -131,13 +141,28 @@ class _Attempt:
                 )
             case ModelStop(reason):
                 self.reason = reason
-        return False
+
+    def _text(self, text: str) -> Iterator[ModelChunk]:
+        self.held += text
+        begun = self.held.lstrip()
+        may_be_call = begun.startswith(_WRITTEN) or (begun != "" and "```json".startswith(begun))
+        if self.said or not self.prompt.tools or not may_be_call:
+            yield from self._let_go()
+
+    def _let_go(self) -> Iterator[ModelChunk]:
+        text, self.held = self.held, ""
+        self.said = self.said or bool(text.strip())
+        if text and not self.mute:
+            yield ModelText(text)
 
     def wrong(self) -> str | None:
         """What has to be said to the model so that it does better, or None. Repairs what can be repaired."""
         if self.reason != "stop":
             return None
         names = _names(self.prompt)
+        if (bare := bare_call(self.held, names)) is not None:
+            self.held = ""
+            self.calls[len(self.calls)] = _Call(*bare)
         known = {_plain(one): one for one in names}
         for call in self.calls.values():
             meant = repaired(call.arguments)
@@ -148,10 +173,11 @@ class _Attempt:
                 call.name = known.get(_plain(call.name), call.name)
             if names and call.name not in names:
                 return UNKNOWN.format(name=call.name, known=", ".join(names))
-        return None if self.said or self.mute or self.calls else NO_ANSWER
+        return None if self.said or self.held.strip() or self.mute or self.calls else NO_ANSWER
 
     def rest(self) -> Iterator[ModelChunk]:
         """What comes behind the text. A call that was cut short is none; of several where one was allowed, the first counts."""
+        yield from self._let_go()
         calls = [
             call
             for call in self.calls.values()
@@ -169,5 +195,5 @@ def _names(prompt: Prompt) -> list[str]:
 
 
 def _plain(name: str) -> str:
-    """A tool's name as models misspell it: functions.get-Order for get_order."""
-    return name.rpartition(".")[2].replace("-", "_").replace(" ", "_").lower()
+    """A tool's name as models misspell it: functions.get-Order for get_order, or with a mark of their own behind it."""
+    return name.partition("<|")[0].strip().rpartition(".")[2].replace("-", "_").replace(" ", "_").lower()

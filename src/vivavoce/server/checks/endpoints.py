@@ -89,8 +89,9 @@ class Asked:
         # A name and password in the address would be sent in the place of the key.
         url = (self.shown if self.key else self.url.partition("?")[0]).rstrip("/")
         if url.startswith("ws"):
-            return "http" + url[2:].removesuffix("/realtime") + "/models"
-        return re.sub(r"/(?:chat/completions|audio/\w+)$", "", url) + "/models"
+            url = "http" + url[2:].removesuffix("/realtime")
+        url = re.sub(r"/(?:chat/completions|audio/\w+)$", "", url)
+        return f"{url}/models" if urlsplit(url).path else f"{url}/v1/models"
 
 
 def _ask(asked: Asked) -> Finding:

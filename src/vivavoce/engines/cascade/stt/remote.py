@@ -6,17 +6,16 @@ It is sent what was said once it has been said, and at a pause, so that an answe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-import msgspec
-
 from vivavoce.audio.clip import Clip
 from vivavoce.call.ports import Hints
-from vivavoce.engines.cascade.chat_chunks import EventReader, Nonsense
-from vivavoce.engines.cascade.remote import Remote, error_text
-from vivavoce.engines.cascade.stt.likelihood import Reading, logprobs_of
+from vivavoce.engines.cascade.chat_chunks import ErrorInStream, Nonsense
+from vivavoce.engines.cascade.remote import Remote
+from vivavoce.engines.cascade.stt.answers import TranscriptReader, language_of, reading_of
+from vivavoce.engines.cascade.stt.likelihood import Reading
 from vivavoce.engines.cascade.stt.recording import Recording
 from vivavoce.protocol.errors import EngineError
 from vivavoce.protocol.responses import LogProb
@@ -123,7 +122,7 @@ class RemoteTranscriber:
             "stream": "true",
         }
         if hints.language:
-            fields["language"] = hints.language
+            fields["language"] = language_of(hints.language)
         if told:
             fields["prompt"] = told
         if self.settings.hints == "session" and hints.keywords:
@@ -137,52 +136,24 @@ class RemoteTranscriber:
 
         kind = response.headers.get("content-type", "")
         try:
-            if kind.startswith("text/event-stream"):
-                return await self._streamed(response.aiter_bytes(), on_partial)
-            body = await response.aread()
-            plain = kind.startswith("text/plain")
-            return Reading(body.decode(errors="replace").strip()) if plain else _reading_of(body)
+            if not kind.startswith("text/event-stream"):
+                return reading_of(await response.aread(), kind)
+            reader = TranscriptReader()
+            # The end of the stream is read too, since a connection serves again only then.
+            async for block in response.aiter_bytes():
+                for said in reader.feed(block):
+                    on_partial(said)
+            for said in reader.finish():
+                on_partial(said)
+            return reader.reading()
         except Nonsense as problem:
             raise self.remote.error(
                 f"does not answer like a recogniser ({self.remote.safe(str(problem))})"
             ) from problem
+        except ErrorInStream as problem:
+            raise self.remote.error(f"reported an error: {self.remote.safe(str(problem))}", True) from problem
         except httpx.HTTPError as problem:
             raise self.remote.error(f"broke off in the middle ({type(problem).__name__})", True) from problem
-
-    async def _streamed(self, blocks: AsyncIterator[bytes], on_partial: Callable[[str], None]) -> Reading:
-        """The end of the stream is read too, since a connection serves again only then."""
-        events, said, done, told = EventReader(), "", "", None
-        async for block in blocks:
-            for data in events.feed(block):
-                event = _event(data)
-                if event.get("error") or event.get("type") == "error":
-                    raise self.remote.error(f"reported an error: {self.remote.safe(error_text(event))}", True)
-                if event.get("type") == "transcript.text.done":
-                    done, told = str(event.get("text") or ""), event.get("logprobs")
-                elif isinstance(delta := event.get("delta", event.get("text")), str):
-                    said += delta  # speaches tells segments, each with its text
-                    on_partial(said)
-        return Reading((done or said).strip(), logprobs_of(told))
-
-
-def _event(data: bytes) -> dict[str, Any]:
-    if data.strip() == b"[DONE]":
-        return {}
-    try:
-        event = msgspec.json.decode(data)
-    except msgspec.DecodeError:
-        return {"delta": data.decode(errors="replace")}  # plain words, as older servers send
-    return event if isinstance(event, dict) else {}
-
-
-def _reading_of(body: bytes) -> Reading:
-    try:
-        answer = msgspec.json.decode(body)
-    except msgspec.DecodeError as problem:
-        raise Nonsense("not JSON") from problem
-    if isinstance(answer, dict) and isinstance(answer.get("text"), str):
-        return Reading(str(answer["text"]).strip(), logprobs_of(answer.get("logprobs")))
-    raise Nonsense(error_text(answer))
 
 
 def told_of(hints: Hints, wanted: Told) -> str:

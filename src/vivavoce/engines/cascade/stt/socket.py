@@ -10,7 +10,7 @@ import contextlib
 import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import msgspec
 import pybase64
@@ -19,6 +19,7 @@ from vivavoce.audio.clip import Clip
 from vivavoce.call.ports import Hints
 from vivavoce.engines.addresses import is_loopback
 from vivavoce.engines.cascade.remote import Remote, error_text
+from vivavoce.engines.cascade.stt.answers import language_of, words_of
 from vivavoce.engines.cascade.stt.likelihood import logprobs_of
 from vivavoce.engines.cascade.stt.recording import Recording
 from vivavoce.engines.cascade.stt.remote import SHORTEST_MS, RemoteSttSettings, told_of
@@ -63,8 +64,10 @@ class SocketTranscriber:
         from websockets.asyncio.client import connect
         from websockets.exceptions import InvalidStatus, WebSocketException
 
-        base, _, query = self.remote.url.partition("?")
-        where = f"{base}?{query or urlencode({'intent': 'transcription'})}"
+        base = self.remote.url
+        if not base.endswith("/realtime"):
+            base += "/realtime" if urlsplit(base).path else "/v1/realtime"
+        where = f"{base}?{self.remote.query or urlencode({'intent': 'transcription'})}"
         try:
             return await connect(
                 where,
@@ -90,7 +93,7 @@ class SocketTranscriber:
         """What a session there is set to."""
         transcription: dict[str, Any] = {"model": self.settings.model}
         if hints.language:
-            transcription["language"] = hints.language
+            transcription["language"] = language_of(hints.language)
         if told := told_of(hints, self.settings.hints):
             transcription["prompt"] = told
         heard = {
@@ -295,7 +298,7 @@ class SocketUtterance:
                 self._on_partial(self._said.strip())
             elif kind == "conversation.item.input_audio_transcription.completed":
                 self.logprobs = logprobs_of(event.get("logprobs"))
-                return str(event.get("transcript") or "").strip()
+                return words_of(str(event.get("transcript") or ""))
             elif kind in ("error", "conversation.item.input_audio_transcription.failed"):
                 error = event.get("error")
                 error = error if isinstance(error, dict) else {}
