@@ -57,17 +57,17 @@ class TranscriptionSession:
         self.deadlines = Deadlines()
         self._outbox = Outbox(new_id)
         self.connections = Connections(self._outbox, self.deadlines, options.max_duration_s, now_ms)
-        item_audio = ItemAudio(options.item_audio_s, options.call_audio_bytes)
+        self.item_audio = ItemAudio(options.item_audio_s, options.call_audio_bytes)
         self.ear = Ear(
             self._outbox,
             self.conversation,
-            item_audio,
+            self.item_audio,
             self.deadlines,
             options,
             engine_judges=engine_judges,
         )
-        self.items = ClientItems(self._outbox, self.conversation, item_audio, options)
-        self.transcripts = Transcripts(self._outbox, self.conversation, item_audio, options.count_text)
+        self.items = ClientItems(self._outbox, self.conversation, self.item_audio, options)
+        self.transcripts = Transcripts(self._outbox, self.conversation, self.item_audio, options.count_text)
         self._follow_config()
 
     # --- verbs ----------------------------------------------------------------------------------------------------------

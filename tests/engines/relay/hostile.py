@@ -28,6 +28,7 @@ Fault = Literal[
     "too large",
     "wrong order",
     "mute",
+    "idle",
 ]
 CODES: dict[Fault, str] = {
     "close": "upstream_closed",
@@ -43,6 +44,7 @@ CODES: dict[Fault, str] = {
 }
 """What each fault is called by the relay."""
 FAULTS: tuple[Fault, ...] = tuple(CODES)
+"""All that break a link. An upstream that is "idle" lives, and says nothing more by itself."""
 LOGPROBS = [
     {"token": "Hi", "logprob": -0.1, "bytes": [72, 105]},
     {"token": ".", "logprob": -0.5, "bytes": [46]},
@@ -60,6 +62,7 @@ SPEECH = pybase64.b64encode_as_string(bytes(4800))
 PHASES = (
     "session.updated",
     "conversation.item.added",
+    "conversation.item.done",
     "response.created",
     "response.output_item.added",
     "conversation.item.added.2",
@@ -91,8 +94,14 @@ class Hostile:
         self.url = ""
         self.plans: deque[tuple[str, Fault]] = deque()
         self.refusals: deque[tuple[int, bytes, dict[str, str]]] = deque()
+        self.refusals_later: list[tuple[int, bytes, dict[str, str]]] = []
+        """Handshakes that are refused once the next fault is committed."""
+        self.faults_at: dict[str, Fault] = {}
+        """What goes wrong once when an event of this type comes, on whichever connection."""
         self.seen: list[list[dict[str, Any]]] = []
         """What each connection was sent."""
+        self.refused: set[str] = set()
+        """Types of events that are answered with an error."""
         self.objection: dict[str, Any] | None = None
         """The body of an error that everybody is sent in the place of a greeting."""
         self.keys: list[str | None] = []
@@ -191,12 +200,20 @@ class Session:
             await self._answer(json.loads(frame))
 
     async def _answer(self, event: dict[str, Any]) -> None:
+        fault = self._hostile.faults_at.pop(event["type"], None)
+        if fault is not None:
+            self._fault = fault
+            await self._misbehave()
+        if event["type"] in self._hostile.refused:
+            error = {"type": "invalid_request_error", "code": "not_now", "message": "Not now."}
+            await self.send("", "error", error={**error, "event_id": event["event_id"]})
+            return
         match event["type"]:
             case "session.update":
                 merge(self._session, event["session"])
                 await self.send("session.updated", "session.updated", session=self._session)
             case "conversation.item.create":
-                self._calls = "call" in str(event["item"].get("content"))
+                self._calls = "call them" in str(event["item"].get("content"))
                 given = {name: one for name, one in event["item"].items() if one}
                 for part in given.get("content", ()):
                     part.pop("audio", None)
@@ -231,6 +248,8 @@ class Session:
             await self.send(ended, ended, item_id=item_id, audio_end_ms=300)
             await self.send("turn committed")
             await self._commit(item_id)
+            await self.send("turn answered")
+            await self._respond()
 
     async def _commit(self, item_id: str) -> None:
         """What was said is an item; its words are told only to a session that wants them with their log probabilities."""
@@ -239,10 +258,12 @@ class Session:
         await self.send("", name, previous_item_id=self._last, item_id=item_id)
         content = [{"type": "input_audio", "transcript": None}]
         item = {"id": item_id, "type": "message", "role": "user", "status": "completed", "content": content}
+        await self.send("turn item")
         for kind in ("added", "done"):
             name = f"conversation.item.{kind}"
             await self.send(name, name, previous_item_id=self._last, item=item)
         self._last = item_id
+        await self.send("turn words")
         if self._session.get("include"):
             where = {"item_id": item_id, "content_index": 0, "logprobs": LOGPROBS}
             name = "conversation.item.input_audio_transcription"
@@ -289,7 +310,8 @@ class Session:
         await self.send("", "conversation.item.done", previous_item_id=self._last, item=ended)
         await self.send("response.output_item.done", "response.output_item.done", **at, item=ended)
         self._last, self._calls = call["id"], False
-        ended_response = {**response, "status": "completed", "output": [ended], "usage": USED}
+        used = USED | {"output_token_details": {"text_tokens": 2, "audio_tokens": 0}}
+        ended_response = {**response, "status": "completed", "output": [ended], "usage": used}
         await self.send("response.done", "response.done", response=ended_response)
 
     async def _respond(self) -> None:
@@ -335,6 +357,8 @@ class Session:
         await self._connection.send(json.dumps({"type": name, "event_id": event_id, **fields}))
 
     async def _misbehave(self) -> None:
+        self._hostile.refusals.extend(self._hostile.refusals_later)
+        self._hostile.refusals_later.clear()
         match self._fault:
             case "close":
                 await self._connection.close(1011, f"overloaded, said {KEY}")
@@ -367,6 +391,8 @@ class Session:
                 self._connection.transport.pause_reading()
                 await self._hostile.enough.wait()
                 self._connection.transport.abort()
+            case "idle":
+                await self._connection.wait_closed()
         raise Done
 
 
@@ -388,4 +414,7 @@ async def hostile() -> AsyncIterator[Hostile]:
     ) as server:
         host, port = next(iter(server.sockets)).getsockname()[:2]
         made.url = f"ws://{host}:{port}/v1/realtime"
-        yield made
+        try:
+            yield made
+        finally:
+            made.enough.set()

@@ -307,24 +307,30 @@ async def test_log_probabilities_are_asked_for_and_told_by_every_upstream_sessio
 BOOK = McpToolInfo(name="book", input_schema={"type": "object"})
 
 
+async def front_tool(
+    call: Relayed, asked: list[McpEffect], monkeypatch: pytest.MonkeyPatch, approval: str = "never"
+) -> None:
+    """A server's tool that is called in front of the upstream; `asked`: what is asked of the server."""
+    monkeypatch.setattr(Refusing, "perform", lambda _, effect: asked.append(effect))
+    await call.until("session.created")
+    server_ = {"type": "mcp", "server_label": "office", "server_url": "https://office.example/mcp"}
+    call.send(
+        "session.update", session={"type": "realtime", "tools": [{**server_, "require_approval": approval}]}
+    )
+    await call.until("session.updated")
+    (listing,) = asked
+    assert isinstance(listing, ListTools)
+    call.call.emit(ToolsListed(listing.listing, (BOOK,)))
+
+
 @pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault != "mute"])
 async def test_an_upstream_that_fails_while_a_tool_is_called_in_front_of_it(
     tmp_path: Path, fault: Fault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[McpEffect] = []
-    monkeypatch.setattr(Refusing, "perform", lambda _, effect: asked.append(effect))
     async with relayed(tmp_path) as (call, upstream):
         upstream.plans.append(("idle", fault))
-        await call.until("session.created")
-        server_ = {"type": "mcp", "server_label": "office", "server_url": "https://office.example/mcp"}
-        call.send(
-            "session.update",
-            session={"type": "realtime", "tools": [{**server_, "require_approval": "never"}]},
-        )
-        await call.until("session.updated")
-        (listing,) = asked
-        assert isinstance(listing, ListTools)
-        call.call.emit(ToolsListed(listing.listing, (BOOK,)))
+        await front_tool(call, asked, monkeypatch)
         call.say("call them")
         done = (await call.until("response.done"))["response"]
         assert (done["status"], done["status_details"]["error"]["code"]) == ("failed", CODES[fault])

@@ -76,6 +76,10 @@ async def speaking(talk: Talk) -> None:
         await talk.send("input_audio_buffer.append", audio=SPEECH)
 
 
+async def having_spoken(talk: Talk) -> None:
+    await speaking(talk)
+
+
 async def truncating(talk: Talk) -> None:
     await talk.say("hello")
     (item,) = (await talk.until("response.done"))["response"]["output"]
@@ -93,6 +97,7 @@ SITUATIONS: tuple[tuple[Drive, tuple[str, ...]], ...] = (
     (calling, CALL_PHASES),
     (pushing_to_talk, ("append.1", "append.3", "input_audio_buffer.committed")),
     (speaking, ("append.2", "input_audio_buffer.speech_stopped", "turn committed")),
+    (having_spoken, ("turn item", "conversation.item.added", "conversation.item.done", "turn answered")),
     (truncating, ("conversation.item.truncated",)),
     (listening, ("idle",)),
 )
@@ -127,6 +132,8 @@ async def each(upstream: Hostile, front: str, faults: list[Fault], proof: Proof)
             await drive(talk)
             if drive is listening:
                 await another_session(talk)  # Nothing is lost, so nothing is said.
+            elif drive is having_spoken:
+                await answered_elsewhere(talk, case)
             else:
                 error = await told(talk)
                 assert error["code"] == CODES[fault], (case, error)
@@ -147,7 +154,7 @@ async def each(upstream: Hostile, front: str, faults: list[Fault], proof: Proof)
         ]
         assert texts[-1] == "and now?", (case, texts)
         assert len(texts) == 1 or texts[0] in ("hello", "call them", None), (case, texts)
-        assert (drive in (pushing_to_talk, speaking)) or len(texts) > 1, case
+        assert (drive in (pushing_to_talk, speaking, having_spoken)) or len(texts) > 1, case
         assert all(event["item"].get("id", "?") for event in made if "item" in event), made
         updates = [event["session"] for event in made if event["type"] == "session.update"]
         assert updates[-1]["instructions"] == "Be brief.", (case, updates)
@@ -155,6 +162,18 @@ async def each(upstream: Hostile, front: str, faults: list[Fault], proof: Proof)
     proof.result(
         f"each told by its name, at the latest after {1000 * max(took):.0f} ms; conversations go on, nothing is left"
     )
+
+
+async def answered_elsewhere(talk: Talk, case: object) -> None:
+    """What was said is an item as if nothing had happened, and another upstream session answers it."""
+    done = (await talk.until("response.done"))["response"]
+    assert done["status"] == "completed", (case, done)
+    (turn,) = {event["item_id"] for event in talk.of_type("input_audio_buffer.committed")}
+    for kind in ("added", "done"):
+        items = [event["item"]["id"] for event in talk.of_type(f"conversation.item.{kind}")]
+        assert items[0] == turn, (case, kind, items)
+        assert items.count(turn) == 1, (case, kind, items)
+    assert not talk.of_type("error"), case
 
 
 async def another_session(talk: Talk) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 from vivavoce.engines.relay import failures
 from vivavoce.engines.relay.following import Following
 from vivavoce.engines.relay.front_tools import FrontTools
@@ -18,8 +20,22 @@ from vivavoce.session.rate_limits import RESERVED_OUTPUT_TOKENS, RateMeter, exce
 from vivavoce.session.upstream import Failure
 
 
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """An answer that the upstream has to begin without a client's word: to a turn (its item), or to what tools have returned (None).
+
+    `merged`: who has asked for that very answer meanwhile, and under which id.
+    """
+
+    turn: str | None
+    merged: list[tuple[str, str | None]] = field(default_factory=list)
+
+
 class Answering:
-    """One session's. `limited`: this server has limits for its own clients, which are told instead of the upstream's."""
+    """One session's. `limited`: this server has limits for its own clients, which are told instead of the upstream's.
+
+    `owed`: nothing -a turn that the upstream answers by itself, tools that have returned-> an answer -begins, is refused, is given up-> nothing.
+    """
 
     def __init__(
         self,
@@ -41,6 +57,7 @@ class Answering:
         self._rates = rates
         self._stall_ms = rules.stall_ms
         self._host = rules.host
+        self.owed: Owed | None = None
         self._asked_ms: int | None = None
         """When the caller stopped, or a client asked, for which nobody answers yet."""
 
@@ -55,15 +72,32 @@ class Answering:
         """From now on somebody waits for an answer."""
         self._asked_ms = now_ms
 
+    def owe(self, turn: str | None, now_ms: int) -> None:
+        """The upstream is to answer without a client's word."""
+        self.owed = Owed(turn)
+        self._deadlines.set("stall", now_ms + self._stall_ms)
+
+    def settled(self) -> Owed:
+        """Nothing is owed any more; what was."""
+        owed, self.owed = self.owed or Owed(None), None
+        if not self._known.running:
+            self._deadlines.clear("stall")
+        return owed
+
     def refused(self, now_ms: int) -> None:
         """The upstream does not make the response that was reserved for."""
         self._settle(RESERVED_OUTPUT_TOKENS, 0, now_ms)
 
-    def begin(self, response: Following, now_ms: int, *, asked: bool) -> None:
-        """The upstream begins to answer. Where no client asked for it, it is counted against the client's limits now."""
+    def begin(self, response: Following, now_ms: int, *, asked: bool, beside: bool) -> None:
+        """The upstream begins to answer. Where no client asked for it, it is counted against the client's limits now.
+
+        `beside`: not in the conversation, so that it is not what was owed.
+        """
         response.reserved = RESERVED_OUTPUT_TOKENS
         response.asked_ms, self._asked_ms = now_ms if self._asked_ms is None else self._asked_ms, None
         self._known.begin(response)
+        if not beside:
+            self.settled()
         self._deadlines.set("stall", now_ms + self._stall_ms)
         if not asked and self._rates.reserve(RESERVED_OUTPUT_TOKENS, now_ms) is None:
             response.reserved = 0
@@ -77,7 +111,8 @@ class Answering:
         """It has answered."""
         self._settle(response.reserved, tokens, now_ms)
         if not self._known.running:
-            self._deadlines.clear("stall")
+            if self.owed is None:
+                self._deadlines.clear("stall")
             if self._up.asked.outstanding(responses=True):
                 self._up.wait(now_ms)
 
@@ -93,12 +128,13 @@ class Answering:
         return bool(failed)
 
     def stalled(self, now_ms: int) -> Failure | None:
-        """The "stall" deadline has come: why the response going on must be given up, if it must."""
+        """The "stall" deadline has come: why the response going on, or the one that is owed, must be given up, if it must."""
         due_ms = self._up.last_ms + self._stall_ms
         if any(map(self._front.waits, self._known.running)):
             self._deadlines.set("stall", now_ms + self._stall_ms)  # It is tools that are waited for.
         elif now_ms >= due_ms:
-            return failures.silent("gone on with its response", self._stall_ms)
+            missing = "gone on with its response" if self._known.running else "answered what was said"
+            return failures.silent(missing, self._stall_ms)
         else:
             self._deadlines.set("stall", due_ms)
         return None

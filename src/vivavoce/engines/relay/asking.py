@@ -79,7 +79,7 @@ def _forward(mirror: Mirror, event: ClientEvent, source: str, now_ms: int) -> No
 
 
 def _create_response(mirror: Mirror, event: ce.ResponseCreate, source: str, now_ms: int) -> None:
-    if not event.response and mirror.rounds.going_on():
+    if not event.response and mirror.rounds.merges(source, event.event_id):
         return
     mirror.answering.reserve(now_ms)
     mirror.front.rounds = 0

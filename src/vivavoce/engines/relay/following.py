@@ -71,6 +71,11 @@ class Following:
         """When it was asked for, and when its first sound or word came."""
         self._audio_ticks = 0
 
+    def said(self, now_ms: int) -> None:
+        """Sound or words of it have come."""
+        if self.first_ms is None:
+            self.first_ms = now_ms
+
     def follow(self, event: se.ServerEvent) -> str | None:
         """Take in an event of this response; says what is wrong with it, if anything is."""
         match event:

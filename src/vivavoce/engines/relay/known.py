@@ -8,6 +8,7 @@ import msgspec
 
 from vivavoce.audio.clip import TICKS_PER_SECOND, Clip, ms_to_ticks
 from vivavoce.engines.relay.following import Following
+from vivavoce.engines.relay.turns import Turns
 from vivavoce.protocol import server_events as se
 from vivavoce.protocol.items import InputAudio, Item, MessageItem
 from vivavoce.session.conversation import ROOT, Conversation, snapshot, spoken_part
@@ -32,7 +33,10 @@ class Known:
         """What callers said whose words nobody knows yet: the latest, all items together no more than this."""
         self.running: dict[str, Following] = {}
         self.ended: deque[str] = deque(maxlen=ENDED_KEPT)
-        self._turns: deque[str] = deque(maxlen=ENDED_KEPT)
+        self.unfinished: set[str] = set()
+        """Items that clients were told are added, and not yet that they are done."""
+        self.turns = Turns()
+        self._spoken: deque[str] = deque(maxlen=ENDED_KEPT)
         """Items that turns of the caller have become, or will at once."""
         self._kept_ticks = speech_s * TICKS_PER_SECOND
 
@@ -48,10 +52,12 @@ class Known:
         elif previous is not None and previous not in self.conversation:
             anchor = None
         self.conversation.insert(snapshot(item), anchor)
+        self.unfinished.add(item.id)
         return True
 
     def became(self, item: Item) -> None:
         """An item is what it is going to be."""
+        self.unfinished.discard(item.id)
         for response in self.running.values():
             output = response.outputs.get(item.id)
             if output is not None:
@@ -65,7 +71,7 @@ class Known:
 
     def spoken(self, item_id: str, clips: list[Clip]) -> None:
         """The caller has said something; the item, and maybe its words, come later."""
-        self._turns.append(item_id)
+        self._spoken.append(item_id)
         self.speech.add(item_id, clips)
 
     def given(self, item_id: str, clip: Clip) -> None:
@@ -74,7 +80,7 @@ class Known:
 
     def begun_there(self, item_id: str) -> bool:
         """Whether an item is the upstream's own doing, a turn or a part of a response, and answers no client's wish for one."""
-        return item_id in self._turns or any(item_id in one.outputs for one in self.running.values())
+        return item_id in self._spoken or any(item_id in one.outputs for one in self.running.values())
 
     def understood(self, item_id: str, text: str) -> None:
         """What the caller said."""
@@ -90,8 +96,10 @@ class Known:
 
     def deleted(self, item_id: str) -> None:
         """An item is gone."""
+        self.turns.gone(item_id)
         if item_id in self.conversation:
             self.conversation.remove(item_id)
+        self.unfinished.discard(item_id)
         self.playback.drop(item_id)
         self.speech.drop(item_id)
 

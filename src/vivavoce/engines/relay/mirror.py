@@ -4,7 +4,7 @@ It has the verbs of the sessions in session/ and keeps their house laws. A clien
 back to whoever sent it; what the upstream says goes to everybody, in its own words. What is kept of it here (items, what is going on in
 a response, what was played) serves to bring things to an end when the upstream cannot, and to go on elsewhere.
 
-It is made of small machines: `Uplink` (which link counts, what was asked of it), `SessionView`, `Input`, `Known` (the conversation), `Answering`
+It is made of small machines: `Uplink` (which link counts, what was asked of it), `SessionView`, `Input`, `Known` (the conversation, with `Turns`), `Answering`
 (responses), `FrontTools` and `ToolRounds` (MCP), `Handover`. Clients' events are read by asking.py, the upstream's by reading.py.
 """
 
@@ -28,12 +28,12 @@ from vivavoce.engines.relay.front_tools import FrontTools
 from vivavoce.engines.relay.handover import Handover
 from vivavoce.engines.relay.input import Input
 from vivavoce.engines.relay.known import Known
-from vivavoce.engines.relay.losing import REPEATED, UNSENT, blame, end_all
+from vivavoce.engines.relay.losing import Onward, blame, end_all, give_words_up
 from vivavoce.engines.relay.reading import end, read
 from vivavoce.engines.relay.rules import Rules
 from vivavoce.engines.relay.session_view import SessionView
 from vivavoce.engines.relay.showing import as_update, kind_of
-from vivavoce.engines.relay.succeeding import succeed
+from vivavoce.engines.relay.succeeding import NOBODY, succeed
 from vivavoce.engines.relay.tool_rounds import ToolRounds
 from vivavoce.engines.relay.uplink import Uplink
 from vivavoce.protocol import client_events as ce
@@ -74,10 +74,10 @@ class Mirror:
         self.up = Uplink(self.outbox, self.deadlines, rules)
         self.known = Known(rules.speech_s)
         self.front = FrontTools(self.outbox, self.known, options.mcp_servers)
-        self.rounds = ToolRounds(self.outbox, self.up, self.known, self.front)
         self.answering = Answering(
             self.outbox, self.deadlines, self.up, self.known, self.front, options.rates, rules, now_ms
         )
+        self.rounds = ToolRounds(self.outbox, self.up, self.known, self.front, self.answering)
         self.input = Input(self.outbox, opening.audio.input.format.type, rules.speech_s)
         self.view = SessionView(self.outbox, self.up, opening, {**rules.stated, **(setup or {})})
         self._handover = Handover(self.deadlines, self.up, self._quiet)
@@ -226,6 +226,7 @@ class Mirror:
         first, opened = not self.up.was_live, self.up.state != "live"
         if opened:
             self.up.live(now_ms)
+            give_words_up(self)
         self.view.show_unseen()
         if not first and (opened or ask is None or ask.source is not None):
             self.view.tell_updated()
@@ -241,6 +242,7 @@ class Mirror:
             return  # What comes of it, the end of the link will show.
         if ask is None:
             if detail.code != "session_expired":  # How long a session lasts is said here.
+                self.answering.settled()  # Where an answer was owed, this is what comes of it.
                 self.outbox.send(se.ErrorEvent, error=msgspec.structs.replace(detail, event_id=None))
             return
         if ask.kind == "response.create" and ask.source is not None:
@@ -254,8 +256,19 @@ class Mirror:
         self.outbox.put(
             Warn(f"the upstream refuses what the relay asks of it: {detail.code} {detail.message}")
         )
+        if ask.kind == "response.create":
+            self._refused_what_is_owed(detail)
         if ask.kind == "session.update" and self.up.state == "opening":
             self.updated(self.up.raw, None, now_ms)
+            self.outbox.send(se.ErrorEvent, error=msgspec.structs.replace(detail, event_id=None))
+
+    def _refused_what_is_owed(self, detail: ErrorDetail) -> None:
+        """Clients whose own request became one with ours are told under their own ids; where there are none, everybody waits for the answer."""
+        merged = self.answering.settled().merged
+        for source, event_id in merged:
+            told = msgspec.structs.replace(detail, event_id=event_id)
+            self.outbox.send(se.ErrorEvent, to=source, error=told)
+        if not merged:
             self.outbox.send(se.ErrorEvent, error=msgspec.structs.replace(detail, event_id=None))
 
     def keep_given(self, item: Item, ask: Ask | None) -> None:
@@ -287,18 +300,20 @@ class Mirror:
         instead = self.rules.stand_in is not None and self.up.state == "dialling"
         again = self.up.lost(now_ms) and self.up.was_live and failure.passing and not instead
         self.outbox.put(Warn(f"{failure.code}: {failure.message}"))
-        if again:
-            end_all(self, failure, now_ms, REPEATED)
-            self.up.begin(self.config, now_ms)
-            self._go_on(now_ms)
-        elif self.rules.stand_in is not None:
-            end_all(self, failure, now_ms, UNSENT if instead else REPEATED)
-            self._fail_over(now_ms)
-        else:
-            end_all(self, failure, now_ms, None)
-            self.up.end()
-            blame(self.outbox, failure)
-            self.outbox.put(Hangup(1011, failure.code))
+        onward: Onward = (
+            "another link" if again else "nowhere" if self.rules.stand_in is None else "another engine"
+        )
+        end_all(self, failure, onward, now_ms)
+        match onward:
+            case "another link":
+                self.up.begin(self.config, now_ms)
+                self._go_on(now_ms)
+            case "another engine":
+                self._fail_over(now_ms)
+            case "nowhere":
+                self.up.end()
+                blame(self.outbox, failure)
+                self.outbox.put(Hangup(1011, failure.code))
 
     def _fail_over(self, now_ms: int) -> None:
         """Another engine goes on with the conversation; clients see that the session has changed, and by what it is answered."""
@@ -323,9 +338,12 @@ class Mirror:
 
     def _carry_over(self, now_ms: int) -> None:
         """Another upstream session: tell it the conversation, and what was asked of the one before."""
-        for item in carried(self.known.conversation, self.kept_sound):
-            self.up.carried.add(item.id)
-            self.up.ask("conversation.item.create", now_ms, item=as_created(to_plain(item)))
+        if isinstance(
+            self.config, SessionObject
+        ):  # A transcription session remembers nothing and takes no items.
+            for item in carried(self.known.conversation, self.kept_sound):
+                self.up.carried.add(item.id)
+                self.up.ask("conversation.item.create", now_ms, item=as_created(to_plain(item)))
         self._ask_again(now_ms)
 
     def _ask_again(self, now_ms: int) -> None:
@@ -333,11 +351,20 @@ class Mirror:
         for ask in asks:
             if ask.event is not None and ask.source is not None:
                 self.receive(ask.event, ask.source, now_ms)
+        if self.answering.owed is None or any(ask.kind == "response.create" for ask in asks):
+            return
+        if self._stand_in is None:
+            self.up.ask("response.create", now_ms)
+        else:
+            self.answering.settled()
+            self._stand_in.receive(ce.ResponseCreate(), self.connections.primary or NOBODY, now_ms)
 
     def _quiet(self, now_ms: int) -> bool:
         """Nobody speaks, nothing is owed, and nothing that was said is still to be played."""
         return not (
             self.known.running
+            or self.known.turns
+            or self.answering.owed is not None
             or self.up.asked.outstanding(responses=True)
             or self.input.unheard(self.config)
             or self.known.playback.lead_ms(now_ms)

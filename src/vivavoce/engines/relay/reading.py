@@ -9,10 +9,13 @@ import msgspec
 
 from vivavoce.audio.codec import AudioError, decode_audio
 from vivavoce.audio.frames import split
+from vivavoce.engines.relay.asked import Ask
 from vivavoce.engines.relay.following import Following
 from vivavoce.protocol import server_events as se
+from vivavoce.protocol.client_events import ResponseCreate
 from vivavoce.protocol.responses import ErrorDetail, ResponseObject
 from vivavoce.protocol.server_events import SERVER_EVENT_TYPES, ForeignEvent, ServerEvent
+from vivavoce.protocol.session_objects import SessionObject
 from vivavoce.session.effects import Part, Play, Send
 
 if TYPE_CHECKING:
@@ -133,6 +136,7 @@ def _error(mirror: Mirror, plain: dict[str, Any], frame: bytes, now_ms: int) -> 
 def _item_added(mirror: Mirror, event: se.ConversationItemAdded, frame: bytes, now_ms: int) -> Wrong:
     if not (mirror.known.begun_there(event.item.id) or mirror.front.hidden(event.item.id)):
         mirror.keep_given(event.item, mirror.up.asked.answered("conversation.item.added"))
+    mirror.known.turns.came(event.item.id, "item")
     if event.item.id in mirror.front.unseen or event.item.id in mirror.known.conversation:
         return None
     if event.previous_item_id in mirror.front.unseen:
@@ -186,7 +190,16 @@ def _transcribed(
     frame: bytes,
     now_ms: int,
 ) -> Wrong:
+    mirror.known.turns.came(event.item_id, "words")
     mirror.known.understood(event.item_id, event.transcript)
+    _hand_on(mirror, event, frame)
+    return None
+
+
+def _not_transcribed(
+    mirror: Mirror, event: se.ConversationItemInputAudioTranscriptionFailed, frame: bytes, now_ms: int
+) -> Wrong:
+    mirror.known.turns.came(event.item_id, "words")
     _hand_on(mirror, event, frame)
     return None
 
@@ -219,11 +232,21 @@ def _timed_out(
 
 
 def _committed(mirror: Mirror, event: se.InputAudioBufferCommitted, frame: bytes, now_ms: int) -> Wrong:
-    mirror.up.asked.answered("input_audio_buffer.committed")
+    ask = mirror.up.asked.answered("input_audio_buffer.committed")
     mirror.known.spoken(event.item_id, mirror.input.committed())
+    heard = mirror.config.audio.input
+    mirror.known.turns.committed(event.item_id, event.previous_item_id, words=heard.transcription is not None)
     mirror.answering.asked(now_ms)
+    if ask is None and _is_answered_by_itself(mirror):
+        mirror.answering.owe(event.item_id, now_ms)
     _hand_on(mirror, event, frame)
     return None
+
+
+def _is_answered_by_itself(mirror: Mirror) -> bool:
+    """Whether a turn that the upstream ends is answered without a client's word (protocol reference 3.3)."""
+    detection = mirror.config.audio.input.turn_detection
+    return isinstance(mirror.config, SessionObject) and detection is not None and detection.create_response
 
 
 def _cleared(mirror: Mirror, event: se.InputAudioBufferCleared, frame: bytes, now_ms: int) -> Wrong:
@@ -246,7 +269,8 @@ def _response_created(mirror: Mirror, plain: dict[str, Any], frame: bytes, now_m
     ask = mirror.up.asked.answered("response.created")
     # That the upstream goes on after a tool is our wish: no client's limits were asked for it yet.
     following = Following(response, ours=ask is not None and ask.source is None)
-    mirror.answering.begin(following, now_ms, asked=ask is not None and not following.ours)
+    asked = ask is not None and not following.ours
+    mirror.answering.begin(following, now_ms, asked=asked, beside=_is_beside(ask))
     _in_one_conversation(mirror, event, frame)
     return None
 
@@ -272,6 +296,12 @@ def _response_done(mirror: Mirror, plain: dict[str, Any], frame: bytes, now_ms: 
         _in_one_conversation(mirror, event, frame)
         _ended(mirror, response, now_ms)
     return None
+
+
+def _is_beside(ask: Ask | None) -> bool:
+    """Whether a client has asked for an answer outside the conversation."""
+    event = ask.event if ask is not None else None
+    return isinstance(event, ResponseCreate) and (event.response or {}).get("conversation") == "none"
 
 
 def end(mirror: Mirror, response: ResponseObject, now_ms: int) -> None:
@@ -336,9 +366,8 @@ def _of_response(mirror: Mirror, event: Any, frame: bytes, now_ms: int) -> Wrong
         return None
     wrong = mirror.known.follow(event.response_id, event)
     if wrong is None:
-        following = mirror.known.running[event.response_id]
-        if isinstance(event, se.ResponseOutputTextDelta) and following.first_ms is None:
-            following.first_ms = now_ms
+        if isinstance(event, se.ResponseOutputTextDelta):
+            mirror.known.running[event.response_id].said(now_ms)
         _hand_on(mirror, event, frame)
     return f"{event.__struct_config__.tag} {wrong}" if wrong else None
 
@@ -354,7 +383,7 @@ def _audio(mirror: Mirror, event: se.ResponseOutputAudioDelta, frame: bytes, now
         clip = decode_audio(event.delta, wire)
     except AudioError:
         return "sound that cannot be read"
-    response.first_ms = now_ms if response.first_ms is None else response.first_ms
+    response.said(now_ms)
     if not response.played(event.item_id, clip.ticks):
         return "sound of an item that the response does not have"
     part = Part(event.response_id, event.item_id, event.output_index, event.content_index)
@@ -367,9 +396,8 @@ def _audio(mirror: Mirror, event: se.ResponseOutputAudioDelta, frame: bytes, now
 
 
 def _limits(mirror: Mirror, event: se.RateLimitsUpdated, frame: bytes, now_ms: int) -> Wrong:
-    if (
-        not mirror.answering.limited
-    ):  # The limits of this server's clients, where they have some, are told instead.
+    # The limits of this server's clients, where they have some, are told instead.
+    if not mirror.answering.limited:
         _hand_on(mirror, event, frame)
     return None
 
@@ -394,6 +422,7 @@ BY_TYPE: dict[type, ByType] = {
     se.ConversationItemTruncated: _item_truncated,
     se.ConversationItemRetrieved: _item_retrieved,
     se.ConversationItemInputAudioTranscriptionCompleted: _transcribed,
+    se.ConversationItemInputAudioTranscriptionFailed: _not_transcribed,
     se.InputAudioBufferSpeechStarted: _speech_started,
     se.InputAudioBufferSpeechStopped: _speech_stopped,
     se.InputAudioBufferTimeoutTriggered: _timed_out,

@@ -12,6 +12,7 @@ from vivavoce.call.machines import machine_of
 from vivavoce.call.ports import Capabilities, Machine
 from vivavoce.engines.relay.carrying import carried
 from vivavoce.protocol.items import InputAudio, Item, MessageItem
+from vivavoce.session.conversation import snapshot
 from vivavoce.session.effects import Transcribe
 from vivavoce.session.session import RealtimeSession
 from vivavoce.session.transcription import TranscriptionSession
@@ -35,6 +36,8 @@ def succeed(mirror: Mirror, capabilities: Capabilities, seconds_left: int, now_m
             _hear(mirror, made, item)
         if mirror.up.was_live:
             made.mcp.tools.follow(made.config.tools)
+    else:
+        _write_down(mirror, made)
     primary = mirror.connections.primary
     if primary is not None:
         made.connections.arrived(primary)
@@ -53,3 +56,14 @@ def _hear(mirror: Mirror, made: RealtimeSession, item: Item) -> None:
             if sound is not None:
                 made.item_audio.add(item.id, [sound])
                 mirror.outbox.put(Transcribe(item.id, (Frame(0, sound),)))
+
+
+def _write_down(mirror: Mirror, made: TranscriptionSession) -> None:
+    """All items stay where clients know them; those whose words are still to come are heard here."""
+    awaited = {item_id for item_id, _ in mirror.known.turns.waiting_for("words")}
+    for item in mirror.known.conversation.items():
+        made.conversation.insert(snapshot(item))
+        sound = mirror.known.speech.recall(item.id)
+        if item.id in awaited and sound is not None:
+            made.item_audio.add(item.id, [sound])
+            mirror.outbox.put(Transcribe(item.id, (Frame(0, sound),)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vivavoce.call.machines import AnySession
+from vivavoce.engines.relay.answering import Answering
 from vivavoce.engines.relay.front_tools import FrontTools
 from vivavoce.engines.relay.known import Known
 from vivavoce.engines.relay.uplink import Uplink
@@ -15,11 +16,14 @@ from vivavoce.session.tool_calls import ListingFailed, ToolAnswered, ToolFailed,
 class ToolRounds:
     """One session's; the calls themselves are in front_tools.py."""
 
-    def __init__(self, outbox: Outbox, up: Uplink, known: Known, front: FrontTools) -> None:
+    def __init__(
+        self, outbox: Outbox, up: Uplink, known: Known, front: FrontTools, answering: Answering
+    ) -> None:
         self._outbox = outbox
         self._up = up
         self._known = known
         self._front = front
+        self._answering = answering
         self._said_since = False
         """A client has added something to the conversation since the upstream was asked to go on."""
 
@@ -58,18 +62,22 @@ class ToolRounds:
             self._up.ask("conversation.item.create", now_ms, item=item)
         if results.outputs and results.goes_on and completed and self._front.may_go_on():
             self._said_since = False
+            self._answering.owe(None, now_ms)
             self._up.ask("response.create", now_ms)
 
     def said(self) -> None:
         """A client adds to the conversation: what it asks for now is more than what the upstream was asked for."""
         self._said_since = True
 
-    def going_on(self) -> bool:
+    def merges(self, source: str, event_id: str | None) -> bool:
         """Whether the upstream answers, or is about to, with what the tools have returned and nothing newer.
 
-        Some clients ask for this themselves when they see a call completed; their request and ours are one.
+        Some clients ask for this themselves when they see a call completed; their request and ours are one, and what comes of ours they are told.
         """
-        asked = self._up.asked.ours("response.created") or any(
-            response.ours for response in self._known.running.values()
-        )
-        return asked and not self._said_since
+        if self._said_since:
+            return False
+        owed = self._answering.owed
+        if owed is not None and self._up.asked.ours("response.created"):
+            owed.merged.append((source, event_id))
+            return True
+        return any(response.ours for response in self._known.running.values())
