@@ -109,6 +109,17 @@ async def test_silence_is_nothing_in_every_form(tmp_path: Path) -> None:
         assert [(event.type, event.text) async for event in streamed] == [("transcript.text.done", "")]
 
 
+async def test_the_language_is_named_that_was_asked_for(tmp_path: Path) -> None:
+    async with client(tmp_path) as openai:
+        named = [
+            (
+                await transcript(openai, "a.wav", wav(), response_format="verbose_json", language=asked)
+            ).language
+            for asked in ("de", "pt-BR", "yo")
+        ]
+    assert named == ["german", "portuguese", "yo"]
+
+
 async def test_stretches_of_speech_are_segments_with_their_times(tmp_path: Path) -> None:
     async with client(tmp_path) as openai:
         verbose = await transcript(

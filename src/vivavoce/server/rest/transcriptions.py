@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from fastapi import APIRouter, File, Form, UploadFile
@@ -22,12 +23,7 @@ from vivavoce.server.rest.errors import ApiError
 from vivavoce.server.rest.office import Office
 from vivavoce.server.rest.route import MAX_UPLOAD_BYTES, RestRoute
 from vivavoce.server.rest.sound_in import decode
-from vivavoce.server.rest.streaming import (
-    DONE,
-    event,
-    streamed_events,
-    unless_gone,
-)
+from vivavoce.server.rest.streaming import DONE, event, streamed_events, unless_gone
 from vivavoce.server.rest.transcript import Chunking, Segment, check_language, segments
 
 router = APIRouter(route_class=RestRoute, tags=["audio"])
@@ -35,17 +31,25 @@ EMBEDDED = "pocketsphinx"
 """The recogniser that gains from hearing something again; with others, who are asked elsewhere, it would cost more than it brings."""
 AUDIO_TOKENS_PER_S = 10
 MOST_KEYWORDS = 100
+LANGUAGES: Final = {
+    "ar": "arabic", "bg": "bulgarian", "ca": "catalan", "cs": "czech", "da": "danish", "de": "german", "el": "greek", "en": "english",
+    "es": "spanish", "et": "estonian", "fa": "persian", "fi": "finnish", "fr": "french", "he": "hebrew", "hi": "hindi", "hr": "croatian",
+    "hu": "hungarian", "id": "indonesian", "it": "italian", "ja": "japanese", "ko": "korean", "lt": "lithuanian", "lv": "latvian",
+    "nl": "dutch", "no": "norwegian", "pl": "polish", "pt": "portuguese", "ro": "romanian", "ru": "russian", "sk": "slovak",
+    "sl": "slovenian", "sr": "serbian", "sv": "swedish", "ta": "tamil", "th": "thai", "tr": "turkish", "uk": "ukrainian", "ur": "urdu",
+    "vi": "vietnamese", "zh": "chinese",
+}  # fmt: skip
+"""Languages as verbose_json names them; another one is named by its code."""
 
 
 class Transcript(BaseModel):
-    """What was said. `segments` and `words` in verbose_json only; `words` where the recogniser has their times."""
+    """What was said. `task` and everything below it in verbose_json only, but for `usage`."""
 
     text: str
     task: str | None = None
     language: str | None = None
     duration: float | None = None
     segments: list[dict[str, Any]] | None = None
-    words: list[dict[str, Any]] | None = None
     usage: dict[str, Any] | None = None
 
 
@@ -86,7 +90,10 @@ async def create_transcription(
     temperature: Annotated[float, Form(ge=0, le=1)] = 0,
     include: Annotated[list[Literal["logprobs"]] | None, Form(alias="include[]")] = None,
     timestamp_granularities: Annotated[
-        list[Literal["word", "segment"]] | None, Form(alias="timestamp_granularities[]")
+        list[Literal["word", "segment"]] | None,
+        Form(
+            alias="timestamp_granularities[]", description="Segments are given; times of words are not known."
+        ),
     ] = None,
     chunking_strategy: Annotated[str | None, Form(description='"auto" or {"type":"server_vad",...}')] = None,
     stream: Annotated[bool | None, Form()] = None,
@@ -236,10 +243,16 @@ def _logprobs(heard: list[Segment]) -> dict[str, Any]:
     return {"logprobs": [msgspec.to_builtins(one) for segment in heard for one in segment.logprobs]}
 
 
+def _language(wanted: Wanted) -> str:
+    """By its English name, as the API has it; a translation is English."""
+    code = "en" if wanted.task == "translate" else wanted.hints.language.lower()
+    return LANGUAGES.get(re.split("[-_]", code)[0], code or "unknown")
+
+
 def _verbose(wanted: Wanted, heard: list[Segment], text: str) -> dict[str, Any]:
     return {
         "task": wanted.task,
-        "language": "english",
+        "language": _language(wanted),
         "duration": wanted.seconds,
         "text": text,
         "segments": [
