@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from vivavoce.testing.broken import Broken
 from vivavoce.testing.grammar import Behaviour, EngineKind, read_behaviours
-from vivavoce.testing.invariants import Broken
 from vivavoce.testing.stage import Differs, play
 
 

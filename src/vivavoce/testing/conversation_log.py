@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from vivavoce.testing.broken import need
+
 Event = dict[str, Any]
 
 
 class ConversationLog:
-    """Keeps the order of items; whatever a client could not follow is an AssertionError."""
+    """Keeps the order of items; whatever a client could not follow raises Broken."""
 
     def __init__(self) -> None:
         self.order: list[str] = []
@@ -23,10 +25,11 @@ class ConversationLog:
                 self._added(event)
             case "conversation.item.done":
                 item_id = event["item"]["id"]
-                assert item_id in self._open, f"{item_id} is done once, after it was added"
+                need(item_id in self._open, f"{item_id} is done once, after it was added")
                 self._open.remove(item_id)
-                assert event["previous_item_id"] == self._before(item_id), (
-                    "an item is done behind its predecessor"
+                need(
+                    event["previous_item_id"] == self._before(item_id),
+                    "an item is done behind its predecessor",
                 )
             case "conversation.item.deleted":
                 self.known(event["item_id"])
@@ -35,7 +38,7 @@ class ConversationLog:
             case "conversation.item.retrieved":
                 self.known(event["item"]["id"])
             case _:
-                assert event["item_id"] in self._ever, "a transcript belongs to an item that was added"
+                need(event["item_id"] in self._ever, "a transcript belongs to an item that was added")
 
     def expect_commit(self, item_id: str | None) -> None:
         """Speech has stopped: its item comes next. None: what was said is gone."""
@@ -44,14 +47,14 @@ class ConversationLog:
     def committed(self, event: Event) -> None:
         """Audio becomes an item, at the end of the conversation."""
         if self._expected is not None:
-            assert event["item_id"] == self._expected, "the item of the speech that stopped is committed"
+            need(event["item_id"] == self._expected, "the item of the speech that stopped is committed")
         self._expected = event["item_id"]
         last = self.order[-1] if self.order else None
-        assert event["previous_item_id"] == last, "audio is committed behind the last item"
+        need(event["previous_item_id"] == last, "audio is committed behind the last item")
 
     def known(self, item_id: str) -> None:
         """The item is in the conversation."""
-        assert item_id in self.order, f"{item_id} is an item of the conversation"
+        need(item_id in self.order, f"{item_id} is an item of the conversation")
 
     def undone(self) -> set[str]:
         """Items that were added and not done."""
@@ -59,11 +62,11 @@ class ConversationLog:
 
     def _added(self, event: Event) -> None:
         item_id, previous = event["item"]["id"], event["previous_item_id"]
-        assert item_id not in self.order, f"{item_id} is added once"
+        need(item_id not in self.order, f"{item_id} is added once")
         if self._expected is not None:
-            assert item_id == self._expected, "a committed item is added at once"
+            need(item_id == self._expected, "a committed item is added at once")
             self._expected = None
-        assert previous is None or previous in self.order, f"the predecessor {previous} exists"
+        need(previous is None or previous in self.order, f"the predecessor {previous} exists")
         self.order.insert(0 if previous is None else self.order.index(previous) + 1, item_id)
         self._open.add(item_id)
         self._ever.add(item_id)

@@ -1,6 +1,6 @@
 """What must hold for every stream of GA server events that one connection is sent, from its first event on.
 
-Feed it each event in order; it raises `Broken` at the first one that cannot be. The rules are those of protocol reference 4 and
+Feed it each event in order; it raises `Broken` (testing/broken.py) at the first one that cannot be. The rules are those of protocol reference 4 and
 of its checklist (7).
 """
 
@@ -11,6 +11,7 @@ from typing import Any
 
 import pybase64
 
+from vivavoce.testing.broken import need
 from vivavoce.testing.conversation_log import ConversationLog
 
 Event = dict[str, Any]
@@ -19,15 +20,6 @@ MS_PER_TOKEN = 50
 """Assistant audio is counted in tokens of this length (protocol reference 4.18)."""
 BYTES_PER_MS = {"audio/pcm": 48, "audio/pcmu": 8, "audio/pcma": 8}
 LARGEST_DELTA_MS = 100
-
-
-class Broken(AssertionError):
-    """An event that breaks a rule; the message says which."""
-
-
-def _need(holds: bool, rule: str) -> None:
-    if not holds:
-        raise Broken(rule)
 
 
 @dataclass(slots=True)
@@ -89,11 +81,11 @@ class Invariants:
     def feed(self, event: Event) -> None:
         """Take in the next event. Raises Broken."""
         kind = event["type"]
-        _need(bool(self._event_ids) or kind == "session.created", "session.created comes first")
-        _need(event["event_id"] not in self._event_ids, "event ids are unique")
+        need(bool(self._event_ids) or kind == "session.created", "session.created comes first")
+        need(event["event_id"] not in self._event_ids, "event ids are unique")
         self._event_ids.add(event["event_id"])
         if self._after_done:
-            _need(kind == "rate_limits.updated", "rate_limits.updated follows response.done")
+            need(kind == "rate_limits.updated", "rate_limits.updated follows response.done")
         self._after_done = kind == "response.done"
         if "response_id" in event:
             self._output(kind, event)
@@ -102,23 +94,23 @@ class Invariants:
 
     def finish(self) -> None:
         """The stream is over and nothing is going on any more."""
-        _need(not self.live, f"every response is done, {list(self.live)} is not")
+        need(not self.live, f"every response is done, {list(self.live)} is not")
         undone = self.conversation.undone()
-        _need(not undone, f"every item is done, {undone} is not")
-        _need(not self._remote, f"every call and listing ends, {self._remote} does not")
+        need(not undone, f"every item is done, {undone} is not")
+        need(not self._remote, f"every call and listing ends, {self._remote} does not")
 
     # --- responses ------------------------------------------------------------------------------------------------------
 
     def _created(self, event: Event) -> None:
         response = event["response"]
-        _need(response["id"] not in self._responses, "a response is created once")
+        need(response["id"] not in self._responses, "a response is created once")
         self._responses.add(response["id"])
-        _need(
+        need(
             response["status"] == "in_progress" and response["output"] == [] and response["usage"] is None,
             "a new response is empty and in progress",
         )
         in_conversation = response["conversation_id"] is not None
-        _need(
+        need(
             not in_conversation or not any(live.in_conversation for live in self.live.values()),
             "at most one response of the default conversation is live",
         )
@@ -128,17 +120,17 @@ class Invariants:
     def _done(self, event: Event) -> None:
         response = event["response"]
         live = self.live.pop(response["id"], None)
-        _need(live is not None, "response.done ends a live response, once")
+        need(live is not None, "response.done ends a live response, once")
         assert live is not None
-        _need(live.item is None and not live.calls, "every item of a response is done before the response")
-        _need(
+        need(live.item is None and not live.calls, "every item of a response is done before the response")
+        need(
             self._uncut(response["output"])
             == self._uncut([live.finished[item_id] for item_id in live.items]),
             "response.done lists the items as they were done",
         )
-        _need(response["status"] != "in_progress", "a response that is done is not in progress")
+        need(response["status"] != "in_progress", "a response that is done is not in progress")
         details = response["status_details"] or {"type": "completed"}
-        _need(
+        need(
             details["type"] == response["status"],
             "status_details explain every ending but a completed one",
         )
@@ -152,40 +144,40 @@ class Invariants:
         given, said = usage["input_token_details"], usage["output_token_details"]
         cached = given["cached_tokens_details"]
         kinds = ("text_tokens", "audio_tokens", "image_tokens")
-        _need(usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"], "total tokens add up")
-        _need(usage["input_tokens"] == sum(given[kind] for kind in kinds), "input tokens add up")
-        _need(usage["output_tokens"] == said["text_tokens"] + said["audio_tokens"], "output tokens add up")
-        _need(given["cached_tokens"] == sum(cached[kind] for kind in kinds), "cached tokens add up")
-        _need(all(cached[kind] <= given[kind] for kind in kinds), "cached tokens are part of the input")
-        _need(
+        need(usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"], "total tokens add up")
+        need(usage["input_tokens"] == sum(given[kind] for kind in kinds), "input tokens add up")
+        need(usage["output_tokens"] == said["text_tokens"] + said["audio_tokens"], "output tokens add up")
+        need(given["cached_tokens"] == sum(cached[kind] for kind in kinds), "cached tokens add up")
+        need(all(cached[kind] <= given[kind] for kind in kinds), "cached tokens are part of the input")
+        need(
             said["audio_tokens"] == live.audio_bytes // (live.bytes_per_ms * MS_PER_TOKEN),
             "audio tokens are the length of the audio that was sent",
         )
 
     def _output(self, kind: str, event: Event) -> None:
         live = self.live.get(event["response_id"])
-        _need(live is not None, f"{kind} belongs to a live response")
+        need(live is not None, f"{kind} belongs to a live response")
         assert live is not None
         if kind == "response.output_item.added":
-            _need(event["output_index"] == len(live.items), "output_index counts the items of a response")
+            need(event["output_index"] == len(live.items), "output_index counts the items of a response")
             self._item_added(live, event)
             return
         item_id = event.get("item_id") or event["item"]["id"]
-        _need(item_id in live.items, f"{kind} belongs to an item of its response")
-        _need(event["output_index"] == live.items.index(item_id), f"{kind} has its item's output_index")
+        need(item_id in live.items, f"{kind} belongs to an item of its response")
+        need(event["output_index"] == live.items.index(item_id), f"{kind} has its item's output_index")
         if item_id in live.calls:
             self._remote_call(live, live.calls[item_id], kind, event)
             return
-        _need(live.item is not None, f"{kind} belongs to an open item")
+        need(live.item is not None, f"{kind} belongs to an open item")
         assert live.item is not None
         if kind == "response.output_item.done":
             self._item_done(live, live.item, event)
             return
-        _need(event["item_id"] == live.item.id, f"{kind} names the open item")
+        need(event["item_id"] == live.item.id, f"{kind} names the open item")
         if "_arguments" in kind:
             _arguments(live.item, kind, event)
             return
-        _need(event["content_index"] == 0, "a message has one content part")
+        need(event["content_index"] == 0, "a message has one content part")
         self._part(live, live.item, kind, event)
 
     def _item_added(self, live: Live, event: Event) -> None:
@@ -193,13 +185,13 @@ class Invariants:
         live.items.append(item["id"])
         if item["type"] == "mcp_call":
             empty = (item["arguments"], item["output"], item["error"]) == ("", None, None)
-            _need(live.item is None and empty, "a call begins empty, with nothing else being said")
+            need(live.item is None and empty, "a call begins empty, with nothing else being said")
             live.calls[item["id"]] = OpenItem(item["id"], item["type"])
             return
-        _need(live.item is None, "one item of a response is open at a time")
+        need(live.item is None, "one item of a response is open at a time")
         if item["type"] != "mcp_approval_request":
-            _need(item["status"] == "in_progress", "an item begins in progress")
-            _need(item.get("content", []) == [] and item.get("arguments", "") == "", "an item begins empty")
+            need(item["status"] == "in_progress", "an item begins in progress")
+            need(item.get("content", []) == [] and item.get("arguments", "") == "", "an item begins empty")
         live.item = OpenItem(item["id"], item["type"])
 
     def _remote_call(self, live: Live, call: OpenItem, kind: str, event: Event) -> None:
@@ -207,16 +199,16 @@ class Invariants:
             _arguments(call, kind, event)
             return
         done = event["item"]
-        _need(
+        need(
             call.arguments_done and done["arguments"] == call.arguments,
             "a call has the arguments it was sent",
         )
-        _need(
+        need(
             (done["output"] is None) != (done["error"] is None),
             "a call that is done has an output or an error",
         )
         ended = "failed" if done["error"] is not None else "completed"
-        _need(
+        need(
             self._remote.pop(call.id, None) == ended,
             f"response.mcp_call.{ended} comes before the item is done",
         )
@@ -226,57 +218,57 @@ class Invariants:
     def _call_state(self, event: Event) -> None:
         state, item_id = event["type"].rpartition(".")[2], event["item_id"]
         live = [live for live in self.live.values() if item_id in live.calls]
-        _need(len(live) == 1, f"{event['type']} belongs to an open call")
-        _need(live[0].items.index(item_id) == event["output_index"], "a call keeps its output_index")
+        need(len(live) == 1, f"{event['type']} belongs to an open call")
+        need(live[0].items.index(item_id) == event["output_index"], "a call keeps its output_index")
         before = self._remote.get(item_id)
-        _need(before == (None if state == "in_progress" else "in_progress"), "a call begins, then it ends")
-        _need(live[0].calls[item_id].arguments_done, "a call begins when its arguments are known")
+        need(before == (None if state == "in_progress" else "in_progress"), "a call begins, then it ends")
+        need(live[0].calls[item_id].arguments_done, "a call begins when its arguments are known")
         self._remote[item_id] = state
 
     def _list_state(self, event: Event) -> None:
         state, item_id = event["type"].rpartition(".")[2], event["item_id"]
         before = self._remote.get(item_id)
-        _need(before == (None if state == "in_progress" else "in_progress"), "a listing begins, then it ends")
+        need(before == (None if state == "in_progress" else "in_progress"), "a listing begins, then it ends")
         self._remote[item_id] = state
         if state != "in_progress":
             del self._remote[item_id]
 
     def _item_done(self, live: Live, item: OpenItem, event: Event) -> None:
         done = event["item"]
-        _need(done["id"] == item.id, "the open item is done")
+        need(done["id"] == item.id, "the open item is done")
         if item.kind != "mcp_approval_request":
-            _need(done["status"] in ("completed", "incomplete"), "an item that is done is not in progress")
-        _need(item.part is None, "every content part is done before its item")
+            need(done["status"] in ("completed", "incomplete"), "an item that is done is not in progress")
+        need(item.part is None, "every content part is done before its item")
         if item.kind == "function_call":
-            _need(done["arguments"] == item.arguments, "an item has the arguments it was sent")
+            need(done["arguments"] == item.arguments, "an item has the arguments it was sent")
             # Half of a call is never told to be one: clients act on the end of its arguments.
-            _need(
+            need(
                 item.arguments_done is (done["status"] == "completed"),
                 "a call is whole, or says that it is not",
             )
         elif item.kind == "message" and done["id"] not in self._truncated_ids:
             words = (part.get("text", part.get("transcript")) or "" for part in done["content"])
-            _need("".join(words) == item.said, "an item says what was sent of it")
+            need("".join(words) == item.said, "an item says what was sent of it")
         live.finished[item.id] = done
         live.item = None
 
     def _part(self, live: Live, item: OpenItem, kind: str, event: Event) -> None:
         if kind == "response.content_part.added":
-            _need(item.part is None, "one content part is open at a time")
+            need(item.part is None, "one content part is open at a time")
             part = event["part"]
-            _need(part.get("text", part.get("transcript")) == "", "a content part begins empty")
+            need(part.get("text", part.get("transcript")) == "", "a content part begins empty")
             item.part = OpenPart(part["type"])
             return
-        _need(item.part is not None, f"{kind} belongs to an open content part")
+        need(item.part is not None, f"{kind} belongs to an open content part")
         assert item.part is not None
         part = item.part
         if kind == "response.content_part.done":
             said = event["part"].get("text", event["part"].get("transcript"))
-            _need(
+            need(
                 event["part"]["type"] == part.kind and said == part.text,
                 "a part is done with what was sent of it",
             )
-            _need(part.text_done and part.audio_done is (part.kind == "audio"), "every delta has its done")
+            need(part.text_done and part.audio_done is (part.kind == "audio"), "every delta has its done")
             item.said, item.part = part.text, None
         elif kind == "response.output_audio.delta":
             self._sound(live, item, event["delta"])
@@ -285,11 +277,11 @@ class Invariants:
 
     def _sound(self, live: Live, item: OpenItem, delta: str) -> None:
         assert item.part is not None
-        _need(item.part.kind == "audio" and not item.part.audio_done, "audio belongs to an open audio part")
+        need(item.part.kind == "audio" and not item.part.audio_done, "audio belongs to an open audio part")
         sound = pybase64.b64decode(delta, validate=True)
-        _need(0 < len(sound) <= live.bytes_per_ms * LARGEST_DELTA_MS, "an audio delta is at most 100 ms long")
-        _need(live.bytes_per_ms == 8 or len(sound) % 2 == 0, "an audio delta is whole samples")
-        _need(
+        need(0 < len(sound) <= live.bytes_per_ms * LARGEST_DELTA_MS, "an audio delta is at most 100 ms long")
+        need(live.bytes_per_ms == 8 or len(sound) % 2 == 0, "an audio delta is whole samples")
+        need(
             not self._text_first or item.part.text != "", "the transcript of a clause comes before its sound"
         )
         live.audio_bytes += len(sound)
@@ -298,22 +290,20 @@ class Invariants:
     # --- the caller -----------------------------------------------------------------------------------------------------
 
     def _speech_started(self, event: Event) -> None:
-        _need(self._speaking is None, "speech starts after it has stopped")
-        _need(
-            event["audio_start_ms"] >= self._heard_until_ms, "speech starts in audio that no item holds yet"
-        )
+        need(self._speaking is None, "speech starts after it has stopped")
+        need(event["audio_start_ms"] >= self._heard_until_ms, "speech starts in audio that no item holds yet")
         self._speaking = event["item_id"]
         self._heard_until_ms = event["audio_start_ms"]
 
     def _speech_stopped(self, event: Event) -> None:
-        _need(self._speaking == event["item_id"], "speech stops after it has started, under the same item id")
-        _need(event["audio_end_ms"] > self._heard_until_ms, "speech ends after it has begun")
+        need(self._speaking == event["item_id"], "speech stops after it has started, under the same item id")
+        need(event["audio_end_ms"] > self._heard_until_ms, "speech ends after it has begun")
         self._heard_until_ms = event["audio_end_ms"]
         self.conversation.expect_commit(event["item_id"])
 
     def _committed(self, event: Event) -> None:
         if self._speaking is not None:
-            _need(
+            need(
                 event["item_id"] == self._speaking, "what is committed during speech has the speech's item id"
             )
         self._speaking = None
@@ -331,7 +321,7 @@ class Invariants:
     def _truncated(self, event: Event) -> None:
         self.conversation.known(event["item_id"])
         sent = self._sent_ms.get(event["item_id"], 0.0)
-        _need(event["audio_end_ms"] <= sent, "an item is truncated within the audio that was sent")
+        need(event["audio_end_ms"] <= sent, "an item is truncated within the audio that was sent")
         self._truncated_ids.add(event["item_id"])
 
     def _item(self, event: Event) -> None:
@@ -339,26 +329,26 @@ class Invariants:
 
 
 def _arguments(item: OpenItem, kind: str, event: Event) -> None:
-    _need(kind.startswith(f"response.{item.kind}_arguments"), "arguments belong to a call of their kind")
-    _need(not item.arguments_done, "arguments are done once")
+    need(kind.startswith(f"response.{item.kind}_arguments"), "arguments belong to a call of their kind")
+    need(not item.arguments_done, "arguments are done once")
     if kind.endswith(".delta"):
         item.arguments += event["delta"]
     else:
-        _need(event["arguments"] == item.arguments, "deltas of arguments joined are the arguments")
+        need(event["arguments"] == item.arguments, "deltas of arguments joined are the arguments")
         item.arguments_done = True
 
 
 def _text(part: OpenPart, kind: str, event: Event) -> None:
     if kind == "response.output_audio.done":
-        _need(part.kind == "audio" and not part.audio_done, "audio is done once")
+        need(part.kind == "audio" and not part.audio_done, "audio is done once")
         part.audio_done = True
         return
     wanted = "response.output_audio_transcript" if part.kind == "audio" else "response.output_text"
-    _need(kind.startswith(wanted) and not part.text_done, f"{kind} belongs to an open part of its kind")
+    need(kind.startswith(wanted) and not part.text_done, f"{kind} belongs to an open part of its kind")
     if kind.endswith(".delta"):
         part.text += event["delta"]
         return
-    _need(event.get("text", event.get("transcript")) == part.text, "deltas of text joined are the text")
+    need(event.get("text", event.get("transcript")) == part.text, "deltas of text joined are the text")
     part.text_done = True
 
 
