@@ -66,7 +66,7 @@ def test_blocks_in_a_language_are_no_behaviours(tmp_path: Path) -> None:
     ("block", "wrong"),
     [
         ("engine: loud\n0s time passes", "'loud' is none of text, speaks, both"),
-        ("transport: paced\n0s time passes", "'paced' is none of socket"),
+        ("prepares: maybe\n0s time passes", "'maybe' is none of yes, no"),
         ("colour: red\n0s time passes", "unknown header 'colour'"),
         ("output_lead_ms: soon\n0s time passes", "'soon' is not a whole number"),
         ("keep_response_create: 1\n0s time passes", "'1' is none of yes, no"),
@@ -192,7 +192,7 @@ def test_every_short_name_and_header_is_explained() -> None:
     for group, events in outputs.GROUPS.items():
         row = next(line for line in page.splitlines() if line.startswith(f"| `{group}` |"))
         assert re.findall(r"`([^`]+)`", row)[1:] == list(events)
-    for header in ("engine", "prepares", "transport", "session"):
+    for header in ("engine", "prepares", "judges", "session"):
         assert f"`{header}" in page
     assert {"output_lead_ms", "keep_response_create"} <= set(OPTIONS)
 

@@ -23,7 +23,6 @@ ENGINES: dict[str, tuple[EngineKind, ...]] = {
     "speaks": ("speaks",),
     "both": ("text", "speaks"),
 }
-TRANSPORTS = ("socket",)
 OPTIONS = {
     option.name: option.type
     for option in dataclasses.fields(SessionOptions)
@@ -142,7 +141,6 @@ def _behaviour(
     options: dict[str, Any] = {}
     chosen: dict[str, Any] = {
         "engine": ENGINES["both"],
-        "transport": "socket",
         "prepares": False,
         "judges": False,
         "session": {},
@@ -173,10 +171,6 @@ def _engine(value: Line) -> tuple[EngineKind, ...]:
     return ENGINES[_one_of(value, list(ENGINES))]
 
 
-def _transport(value: Line) -> str:
-    return _one_of(value, list(TRANSPORTS))
-
-
 def _session(value: Line) -> dict[str, Any]:
     try:
         read = json.loads(value.text)
@@ -193,7 +187,6 @@ def _yes_or_no(value: Line) -> bool:
 
 _HEADERS = {
     "engine": _engine,
-    "transport": _transport,
     "session": _session,
     "prepares": _yes_or_no,
     "judges": _yes_or_no,
