@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
+from vivavoce.call.driver import Call
 from vivavoce.call.owner import NOBODY
 from vivavoce.call.registry import Calls
 from vivavoce.protocol.dialects import GA, Dialect
@@ -145,45 +147,48 @@ async def probe(calls: Calls) -> str | None:
     call = calls.open(PROBED_MODEL if metered else "probe", now_ms, observe, owner=NOBODY, watched=False)
     client = ProbeAttachment()
     call.join(client)
-
-    def say(event: dict[str, Any]) -> None:
-        call.receive(client.id, msgspec.json.encode(event))
-
     try:
         async with asyncio.timeout(TIMEOUT_S):
-            if metered:
-                # Each answer is paid for. That a session opens shows that the address, the key and the model are right.
-                problem = await client.greeting()
-                if problem is None and warned:  # Something else answers instead.
-                    log.warning("ready, but %s", " ".join(warned))
-                return problem
-            # A recogniser may prepare itself for what a session is about. That is for its first caller to wait for, not for all.
-            say({"type": "session.update", "session": {"type": "realtime", "instructions": ""}})
-            text = [{"type": "input_text", "text": "hello"}]
-            say(
-                {
-                    "type": "conversation.item.create",
-                    "item": {"type": "message", "role": "user", "content": text},
-                }
+            return await (
+                _opened(client, warned) if metered else _turns(call, client, calls.engine.capabilities.voiced)
             )
-            say({"type": "response.create"})
-            status, audio = await client.until_done()
-            if status != "completed" or not audio:
-                return f"a typed turn ended with: {status}"
-            voiced = calls.engine.capabilities.voiced
-            if not voiced:
-                # A tone is no speech, and a voice activity model that says so works: the turn ends as with push-to-talk.
-                say({"type": "session.update", "session": _PUSH_TO_TALK})
-            say({"type": "input_audio_buffer.append", "audio": _spoken(audio)})
-            if not voiced:
-                say({"type": "input_audio_buffer.commit"})
-                say({"type": "response.create"})
-            status, _ = await client.until_done(or_heard=True)
-            return None if status == "completed" else f"a spoken turn ended with: {status}"
     except TimeoutError:
         return f"no answer within {TIMEOUT_S:.0f} s"
     finally:
         await calls.close(call)
+
+
+async def _opened(client: ProbeAttachment, warned: Sequence[str]) -> str | None:
+    """Each answer is paid for. That a session opens shows that the address, the key and the model are right."""
+    problem = await client.greeting()
+    if problem is None and warned:  # Something else answers instead.
+        log.warning("ready, but %s", " ".join(warned))
+    return problem
+
+
+async def _turns(call: Call, client: ProbeAttachment, voiced: bool) -> str | None:
+    """A typed turn, and its answer played back as a spoken one. `voiced`: what the engine says is speech to its own ears."""
+
+    def say(event: dict[str, Any]) -> None:
+        call.receive(client.id, msgspec.json.encode(event))
+
+    # A recogniser may prepare itself for what a session is about. That is for its first caller to wait for, not for all.
+    say({"type": "session.update", "session": {"type": "realtime", "instructions": ""}})
+    text = [{"type": "input_text", "text": "hello"}]
+    say({"type": "conversation.item.create", "item": {"type": "message", "role": "user", "content": text}})
+    say({"type": "response.create"})
+    status, audio = await client.until_done()
+    if status != "completed" or not audio:
+        return f"a typed turn ended with: {status}"
+    if not voiced:
+        # A tone is no speech, and a voice activity model that says so works: the turn ends as with push-to-talk.
+        say({"type": "session.update", "session": _PUSH_TO_TALK})
+    say({"type": "input_audio_buffer.append", "audio": _spoken(audio)})
+    if not voiced:
+        say({"type": "input_audio_buffer.commit"})
+        say({"type": "response.create"})
+    status, _ = await client.until_done(or_heard=True)
+    return None if status == "completed" else f"a spoken turn ended with: {status}"
 
 
 def _spoken(deltas: list[str]) -> str:
