@@ -49,3 +49,13 @@ def test_split_loses_nothing(count: int, rate_hz: int, max_ms: int) -> None:
     pieces = list(split(clip, max_ms))
     assert b"".join(piece.pcm for piece in pieces) == clip.pcm
     assert all(0 < piece.ticks <= max_ms * 48 for piece in pieces)
+
+
+def test_a_part_is_cut_in_ticks_to_whole_samples() -> None:
+    clip = Clip(b"".join(bytes([n, 0]) for n in range(10)), 24_000)  # two ticks a sample
+    assert clip.cut(4, 12).pcm == bytes([2, 0, 3, 0, 4, 0, 5, 0])
+    assert clip.cut(5, 13).pcm == clip.cut(4, 12).pcm
+    assert clip.cut(16, 99).pcm == bytes([8, 0, 9, 0])
+    assert clip.cut(-4, 2).pcm == bytes([0, 0])
+    assert clip.cut(-4, 99) is clip
+    assert clip.cut(1, 20) == clip
