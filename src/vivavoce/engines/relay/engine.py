@@ -68,6 +68,7 @@ class RelayEngine:
 
     async def start(self) -> None:
         """The upstream is reached when somebody calls; what stands in for it has to be ready before."""
+        self._rest.start()
         if self._stand_in is not None:
             await self._stand_in.start()
 

@@ -37,6 +37,20 @@ class UpstreamRest:
         self._tls = tls
         self._client: httpx.AsyncClient | None = None
 
+    def start(self) -> None:
+        """Make the pool. Importing httpx takes a tenth of a second, for which no call is to wait later."""
+        import httpx
+
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=_IDLE_S)
+        self._client = httpx.AsyncClient(
+            transport=httpx.AsyncHTTPTransport(
+                verify=self._tls, limits=limits, socket_options=_socket_options()
+            ),
+            # How long an answer may take is counted here: by the whole of it, not by each read.
+            timeout=httpx.Timeout(None, connect=self._settings.connect_ms / 1000),
+            trust_env=False,
+        )
+
     async def ask(self, question: RestQuestion) -> RestAnswer:
         """Send a request up, under our key. Raises UpstreamError."""
         response = await self._sent(question)
@@ -59,7 +73,8 @@ class UpstreamRest:
         """The answer, its body still to come."""
         import httpx
 
-        client = self._pool()
+        client = self._client
+        assert client is not None, "not started"
         for attempt in range(1, ATTEMPTS + 1):
             request = client.build_request(
                 question.method,
@@ -113,25 +128,6 @@ class UpstreamRest:
                 break
         key = self._settings.key.encode()
         return body.replace(key, b"[key]") if key else body
-
-    def _pool(self) -> httpx.AsyncClient:
-        """Made when the first request comes: importing httpx takes long."""
-        if self._client is None:
-            import httpx
-
-            transport = httpx.AsyncHTTPTransport(
-                verify=self._tls,
-                limits=httpx.Limits(
-                    max_connections=None, max_keepalive_connections=20, keepalive_expiry=_IDLE_S
-                ),
-                socket_options=_socket_options(),
-            )
-            connect_s = self._settings.connect_ms / 1000
-            # How long an answer may take is counted here: by the whole of it, not by each read.
-            self._client = httpx.AsyncClient(
-                transport=transport, timeout=httpx.Timeout(None, connect=connect_s), trust_env=False
-            )
-        return self._client
 
 
 def _socket_options() -> list[tuple[int, int, int]]:
