@@ -19,7 +19,7 @@ from typing import Any
 from vivavoce.testing.leash import Leash
 
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
-_READY_S = 3.0
+_READY_S = 60.0
 _ADDRESS = re.compile(r"https?://\S+:\d+")
 
 
@@ -188,10 +188,7 @@ def _address(process: subprocess.Popen[str], log: Path) -> str:
 
 
 def _wait_until_ready(url: str) -> None:
-    """Until a turn went through the engine, or the server says that none can.
-
-    Not for longer than a few seconds: the probe plays the engine's own voice back to it, and a tone is no speech to Silero.
-    """
+    """Until a turn went through the engine. Raises RuntimeError when the server says that none can, or is not done in time."""
     until = time.monotonic() + _READY_S
     while time.monotonic() < until:
         answer = _get(f"{url}/readyz")
@@ -200,6 +197,7 @@ def _wait_until_ready(url: str) -> None:
         if answer["status"] == "failed":
             raise RuntimeError(f"the server is not ready: {answer['reason']}")
         time.sleep(0.1)
+    raise RuntimeError(f"the server was not ready within {_READY_S:.0f} s")
 
 
 def _get(url: str) -> dict[str, Any]:
