@@ -222,7 +222,7 @@ class Call:
             self.attachments.retell(self.id)
 
     def _read(self, received: Received, now_ms: int) -> bool:
-        """Decode a frame and apply it; a client's mistake is answered and changes nothing (house law 5)."""
+        """Decode a frame and apply it; True when it has more to come. A client's mistake is answered and changes nothing (house law 5)."""
         dialect = self.attachments.dialect_of(received.source)
         if dialect is None:
             return False
