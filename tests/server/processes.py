@@ -9,7 +9,7 @@ import re
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import httpx
@@ -90,9 +90,8 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("VIVAVOCE_PROOFS")}
 
 
-async def until(condition: object, within_s: float = 30) -> None:
+async def until(condition: Callable[[], object], within_s: float = 30) -> None:
     """Wait for something another process does, which no event tells of."""
-    assert callable(condition)
     end_s = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < end_s, "it did not happen in time"

@@ -14,19 +14,16 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.call.rig import settings_of
 from tests.ports import free_port
 from tests.server.processes import environment, get
-from vivavoce.call.settings import Settings, load_settings
+from vivavoce.call.settings import Settings
 from vivavoce.cli import main
 from vivavoce.engines.relay.engine import RelayEngine
 from vivavoce.engines.scripted.engine import ScriptedEngine, ScriptedSettings
 from vivavoce.server import run
 from vivavoce.server.keys import KeyStore
 from vivavoce.server.run import _make_data_folder, print_banner, refuse_to_start
-
-
-def settings(**flags: object) -> Settings:
-    return load_settings({key.replace("__", "."): value for key, value in flags.items()}, environ={})
 
 
 def test_a_busy_port_is_named_together_with_a_free_one(
@@ -50,11 +47,11 @@ def test_without_keys_it_listens_on_this_machine_only(host: str, capsys: pytest.
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "localhost"])
 def test_loopback_needs_no_keys(host: str) -> None:
-    assert refuse_to_start(settings(server__host=host, server__port=0)) is None
+    assert refuse_to_start(settings_of(server__host=host, server__port=0)) is None
 
 
 def test_with_keys_it_may_listen_anywhere() -> None:
-    assert refuse_to_start(settings(server__host="0.0.0.0", server__port=0, auth__keys="vv_x")) is None
+    assert refuse_to_start(settings_of(server__host="0.0.0.0", server__port=0, auth__keys="vv_x")) is None
 
 
 @pytest.mark.parametrize(
@@ -68,7 +65,7 @@ def test_with_keys_it_may_listen_anywhere() -> None:
 def test_the_banner_is_short_and_can_be_pasted(
     host: str, keys: str, shown: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    given = settings(server__host=host, **({"auth__keys": keys} if keys else {}))
+    given = settings_of(server__host=host, **({"auth__keys": keys} if keys else {}))
     print_banner(given, ScriptedEngine(ScriptedSettings()).names, host, 8000)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) <= 10
@@ -79,7 +76,7 @@ def test_the_banner_is_short_and_can_be_pasted(
 
 
 def relay_settings(url: str, **flags: str) -> Settings:
-    return settings(engine__kind="relay", upstream__url=url, **flags)
+    return settings_of(engine__kind="relay", upstream__url=url, **flags)
 
 
 @pytest.mark.parametrize(
@@ -128,11 +125,11 @@ def test_a_data_folder_that_cannot_be_is_told_at_the_start(
     tmp_path: Path, busy_port: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").touch()
-    _make_data_folder(settings(data_dir=str(tmp_path / "file" / "data")))
+    _make_data_folder(settings_of(data_dir=str(tmp_path / "file" / "data")))
     assert "nothing can be kept in" in caplog.text
     assert "--data-dir" in caplog.text
     caplog.clear()
-    _make_data_folder(settings(data_dir=str(tmp_path / "new" / "data")))
+    _make_data_folder(settings_of(data_dir=str(tmp_path / "new" / "data")))
     assert caplog.text == ""
     assert (tmp_path / "new" / "data").stat().st_mode & 0o777 == 0o700
 
@@ -144,7 +141,7 @@ def test_a_full_disk_is_told_at_the_start(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(run, "try_writing", full)
-    _make_data_folder(settings(data_dir=str(tmp_path)))
+    _make_data_folder(settings_of(data_dir=str(tmp_path)))
     assert "No space left" in caplog.text
     assert "Make room" in caplog.text
 
@@ -213,6 +210,6 @@ def test_a_relay_to_openai_needs_a_key(
     assert main(["serve", "--engine", "relay", "--port", "0"]) == 2
     assert "api.openai.com asks for a key: export OPENAI_API_KEY" in capsys.readouterr().err
     relay: dict[str, object] = {"engine__kind": "relay", "server__port": 0}
-    assert refuse_to_start(settings(**relay, upstream__key="sk-x")) is None
-    assert refuse_to_start(settings(**relay, upstream__url="http://127.0.0.1:9/v1")) is None
-    assert refuse_to_start(settings(**relay, relay__failover="cascade")) is None
+    assert refuse_to_start(settings_of(**relay, upstream__key="sk-x")) is None
+    assert refuse_to_start(settings_of(**relay, upstream__url="http://127.0.0.1:9/v1")) is None
+    assert refuse_to_start(settings_of(**relay, relay__failover="cascade")) is None
