@@ -1,6 +1,6 @@
 """API keys at rest: who they are for and their hashes, in a file of the data folder that several processes share.
 
-A key is 240 random bits, so a plain SHA-256 tells nothing about it; slow hashing is for passwords (docs/adr/0027). The file is
+A key is 40 random letters and digits, 238 bits, so a plain SHA-256 tells nothing about it; slow hashing is for passwords (docs/adr/0027). The file is
 replaced as a whole, never written in place, and whoever serves looks at it again when it has changed: a new key works and a revoked
 one ends at once, without a restart.
 """
@@ -79,7 +79,7 @@ class KeyStore:
         return self._records
 
     def find(self, key: str) -> KeyRecord | None:
-        """The record of a key that is good. Every record is compared, whichever fits."""
+        """The record of a key that is good. Every record is compared, whichever fits. Raises KeysError."""
         digest, found = digest_of(key), None
         for record in self.records():
             if same(record.digest, digest) and record.revoked_at is None:
@@ -87,7 +87,7 @@ class KeyStore:
         return found
 
     def create(self, name: str) -> tuple[KeyRecord, str]:
-        """Make a key. It is returned this once and kept nowhere."""
+        """Make a key. It is returned this once and kept nowhere. Raises KeysError."""
         key = new_token("vv_", 40)
         record = KeyRecord(
             id=new_token("key_", 12), name=name, digest=digest_of(key), created_at=int(time.time())
