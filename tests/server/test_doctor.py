@@ -278,6 +278,23 @@ def test_a_check_that_breaks_hides_no_other(tmp_path: Path, monkeypatch: pytest.
     assert (first.state, "as told" in first.found, second.name) == ("failed", True, "limits")
 
 
+@pytest.mark.parametrize(("bad", "said"), [(1, "1 of 3 has to be mended"), (2, "2 of 3 have to be mended")])
+def test_what_has_to_be_mended_is_counted(
+    bad: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def look(_: Settings) -> Iterator[Finding]:
+        for number in range(3):
+            yield (
+                Finding("one", "failed", "it is gone", "get another")
+                if number < bad
+                else Finding("one", "ok", "")
+            )
+
+    monkeypatch.setattr(checks, "CHECKS", (look,))
+    assert main(["doctor"]) == 1
+    assert capsys.readouterr().out.splitlines()[-1] == said
+
+
 def test_every_finding_can_be_said_as_json(tmp_path: Path) -> None:
     told: list[Any] = msgspec.to_builtins(list(checks.look(settings(tmp_path, server__port=0))))
     assert len(told) >= 10

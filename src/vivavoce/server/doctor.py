@@ -38,11 +38,9 @@ def run(given: argparse.Namespace) -> int:
     if given.json:
         print(_as_json(findings, failed))
     else:
-        print(
-            "\nnothing stands in the way"
-            if not failed
-            else f"\n{failed} of {len(findings)} have to be mended"
-        )
+        have = "has" if failed == 1 else "have"
+        wrong = f"{failed} of {len(findings)} {have} to be mended"
+        print(f"\n{wrong if failed else 'nothing stands in the way'}")
     return 1 if failed else 0
 
 
