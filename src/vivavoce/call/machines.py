@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from vivavoce.call.ports import Capabilities, Machine
+from vivavoce.call.via import Names
 from vivavoce.protocol.session_objects import SessionObject, TranscriptionSessionObject
 from vivavoce.protocol.sessions import merge_session
 from vivavoce.protocol.transcription_sessions import (
@@ -42,10 +43,14 @@ def machine_of(
     now_ms: int,
     capabilities: Capabilities,
     setup: dict[str, Any] | None = None,
+    via: Names = (),
 ) -> Machine:
-    """The machine for a session that begins like this; `setup` is what somebody chose of it (a stored prompt does not change that)."""
+    """The machine for a session that begins like this; `setup` is what somebody chose of it (a stored prompt does not change that).
+
+    `via`: servers like this one that have passed it on.
+    """
     if capabilities.machine is not None:
-        return capabilities.machine(opening, new_id, options, now_ms, setup)
+        return capabilities.machine(opening, new_id, options, now_ms, setup, via)
     if isinstance(opening, TranscriptionSessionObject):
         return TranscriptionSession(opening, new_id, options, now_ms, engine_judges=capabilities.judges_turns)
     return RealtimeSession(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from vivavoce.audio.clip import Clip, Frame
+from vivavoce.call.via import Names
 from vivavoce.protocol.client_events import ClientEvent, InputAudioBufferAppend
 from vivavoce.protocol.errors import ClientError
 from vivavoce.protocol.responses import LogProb
@@ -36,7 +37,7 @@ class Machine(Protocol):
 
 
 class MakeMachine(Protocol):
-    """Makes the machine for a session that begins like `opening`; `setup` is what somebody chose of it."""
+    """Makes the machine for a session that begins like `opening`; `setup` is what somebody chose of it, `via` who has passed it on."""
 
     def __call__(
         self,
@@ -45,17 +46,22 @@ class MakeMachine(Protocol):
         options: SessionOptions,
         now_ms: int,
         setup: dict[str, Any] | None,
+        via: Names,
     ) -> Machine: ...
 
 
 @dataclass(frozen=True, slots=True)
 class RestQuestion:
-    """A request that is no call, for another server. path: behind the API's `/v1`, with its query. headers: in lower case, no credential."""
+    """A request that is no call, for another server. path: behind the API's `/v1`, with its query. headers: in lower case, no credential.
+
+    via: servers like this one that it has come through.
+    """
 
     method: str
     path: str
     headers: Mapping[str, str]
     body: bytes
+    via: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from vivavoce.call.rates import Rates
 from vivavoce.call.settings import Settings
 from vivavoce.call.spending import Spending
 from vivavoce.call.tool_servers import Fronted, NoServers, ToolServers
+from vivavoce.call.via import Names
 from vivavoce.call.wire_log import WireLog, wire_log
 from vivavoce.protocol.ids import IdSource, base62
 from vivavoce.protocol.session_objects import (
@@ -46,7 +47,9 @@ def new_call_id() -> str:
 
 
 def session_options(
-    settings: Settings, prompts: PromptFolder | None = None, rates: RateMeter | None = None
+    settings: Settings,
+    prompts: PromptFolder | None = None,
+    rates: RateMeter | None = None,
 ) -> SessionOptions:
     """The part of the settings that a session goes by."""
     given, window = settings.session, settings.llm.context_tokens
@@ -149,11 +152,12 @@ class Calls:
         owner: Owner = LOCAL,
         setup: dict[str, Any] | None = None,
         watched: bool = True,
+        via: Names = (),
     ) -> Call:
         """Begin a conversation that answers as `model`, whatever the name. Hints and the wire log are of calls that are `watched`.
 
         `setup`: what the session begins with instead of the server's defaults, in the words of `session.update`; of type
-        "transcription" it makes a transcription session. Raises ClientError when it is none.
+        "transcription" it makes a transcription session. Raises ClientError when it is none. `via`: servers that it has come through.
         """
         ids = IdSource(secrets.token_hex(16))
         engine = self.engine
@@ -166,6 +170,7 @@ class Calls:
             now_ms,
             engine.capabilities,
             setup,
+            via,
         )
         wire = wire_log(call_id) if watched else None
         call = Call(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -43,12 +44,19 @@ class RelaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`session_s`: how long an upstream session is used before a new one takes over its conversation; 0: for as long as it lasts.
 
     `speech_s`: so many seconds of what callers said last are kept, as long as their words are not known, and told to whatever goes on; 0: none.
-    `failover`: what answers once the upstream is lost for good.
+    `failover`: what answers once the upstream is lost for good. `name`: by which the server finds out that a session comes round to it again
+    (call/via.py); empty: drawn at each start.
     """
 
     session_s: Annotated[int, Meta(ge=0, le=86_400)] = 3300
     speech_s: Annotated[int, Meta(ge=0, le=600)] = 30
     failover: Literal["none", "cascade"] = "none"
+    name: Annotated[str, Meta(pattern=r"^[\w.-]{0,64}$")] = ""
+
+
+def named(given: RelaySettings) -> RelaySettings:
+    """With a name. Here and not where sessions begin, since all processes of a server have to go by the same one."""
+    return msgspec.structs.replace(given, name=given.name or secrets.token_hex(6))
 
 
 def resolved(given: UpstreamSettings, environ: Mapping[str, str]) -> UpstreamSettings:

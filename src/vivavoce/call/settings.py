@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Meta
 
 from vivavoce.call.mcp_settings import McpSettings
-from vivavoce.call.relay_settings import RelaySettings, UpstreamSettings, resolved
+from vivavoce.call.relay_settings import RelaySettings, UpstreamSettings, named, resolved
 from vivavoce.call.stage_settings import (
     LlmSettings,
     Milliseconds,
@@ -220,7 +220,9 @@ def load_settings(
     if settings.engine.kind != "relay":
         return settings
     # Only now, and never otherwise, does a variable of somebody else's count.
-    return msgspec.structs.replace(settings, upstream=resolved(settings.upstream, environ))
+    return msgspec.structs.replace(
+        settings, upstream=resolved(settings.upstream, environ), relay=named(settings.relay)
+    )
 
 
 def variables() -> dict[str, str]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
+from vivavoce.call import via
 from vivavoce.call.admission import DRAINING, Full
 from vivavoce.call.driver import Call
 from vivavoce.call.owner import LOCAL, Owner
 from vivavoce.call.registry import Calls, new_call_id
+from vivavoce.call.settings import Settings
 from vivavoce.protocol.dialects import Dialect, choose_dialect
 from vivavoce.protocol.errors import ClientError
 from vivavoce.protocol.locks import Lock, hold
@@ -33,12 +35,13 @@ CALL_ID_HEADER = b"x-vivavoce-call-id"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The call that a connection opens. `setup`: what its session begins with; `lock`: what the client may not widen."""
+    """The call that a connection opens. `setup`: what its session begins with; `lock`: what the client may not widen; `via`: who has passed it on."""
 
     owner: Owner
     model: str
     setup: dict[str, Any] | None
     lock: Lock = ()
+    via: via.Names = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +91,11 @@ class RealtimeEndpoint:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         offered: list[str] = list(scope.get("subprotocols") or [])
         query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
+        came_by = via.read(value.decode("latin-1") for name, value in scope["headers"] if name == b"via")
         admitted = self._authority.admit(headers, offered, secrets=True)
         plan = admitted if isinstance(admitted, Refusal) else self._plan(query, admitted)
+        if isinstance(plan, Plan):
+            plan = going_round(self._calls.settings, came_by) or replace(plan, via=came_by)
         if isinstance(plan, Refusal):
             await plan.answer_handshake(send)
             return
@@ -178,6 +184,7 @@ class RealtimeEndpoint:
                 call_id=call_id,
                 owner=plan.owner,
                 setup=plan.setup,
+                via=plan.via,
             )
         except ClientError as error:
             # A client secret may be older than what it names: a stored prompt that is gone by now.
@@ -237,6 +244,14 @@ def plan_of(query: dict[str, list[str]], admitted: Admitted) -> Plan | Refusal:
             403, "locked_parameter", "The client secret of this connection locks the model.", "model"
         )
     return Plan(admitted.owner, asked or named, opening.session, opening.lock)
+
+
+def going_round(settings: Settings, came_by: via.Names) -> Refusal | None:
+    """A session that this server has relayed already is not relayed once more: it would never end."""
+    relayed = settings.engine.kind == "relay"
+    host = urlsplit(settings.upstream.url).netloc.rpartition("@")[2]
+    why = via.refusal(came_by, settings.relay.name, host) if relayed else None
+    return None if why is None else Refusal(via.STATUS, via.CODE, why, type="server_error")
 
 
 def unsupported(query: dict[str, list[str]]) -> Refusal | None:

@@ -23,11 +23,12 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class Dial(msgspec.Struct, frozen=True):
-    """Effect: connect. What is sent up the link until it is open waits for that."""
+    """Effect: connect. What is sent up the link until it is open waits for that. `via`: servers that the session has come through (call/via.py)."""
 
     link: str
     kind: Kind
     model: str
+    via: tuple[str, ...] = ()
 
 
 class SendUp(msgspec.Struct, frozen=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from vivavoce.audio.clip import Frame
@@ -12,6 +13,7 @@ from vivavoce.audio.codec import encode_audio
 from vivavoce.call.machines import AnySession
 from vivavoce.call.ports import Capabilities, Engine, EngineCall, EngineNames, Machine, Stages
 from vivavoce.call.relay_settings import RelaySettings, UpstreamSettings
+from vivavoce.call.via import Names, written
 from vivavoce.engines.relay.address import Address
 from vivavoce.engines.relay.link import Link, Route
 from vivavoce.engines.relay.mirror import Mirror
@@ -40,7 +42,8 @@ class RelayEngine:
     ) -> None:
         self._address = Address(upstream.url)
         tls = ssl.create_default_context()
-        self._rest = UpstreamRest(upstream, tls)
+        self._rest = UpstreamRest(upstream, tls, relay.name)
+        self._name = relay.name
         self._route = Route(
             upstream.key,
             tls,
@@ -74,7 +77,7 @@ class RelayEngine:
 
     def open(self, call_id: str, emit: Callable[[Signal], None]) -> EngineCall:
         """Join a call."""
-        return RelayCall(call_id, self._address, self._route, emit, self._stand_in)
+        return RelayCall(call_id, self._address, self._route, self._name, emit, self._stand_in)
 
     def stages(self) -> Stages | None:
         """Requests that are no call are for the upstream too, and then for what stands in, if anything does."""
@@ -93,10 +96,12 @@ class RelayEngine:
         options: SessionOptions,
         now_ms: int,
         setup: dict[str, Any] | None,
+        via: Names,
     ) -> Machine:
+        rules = replace(self._rules, via=via)
         if isinstance(opening, SessionObject) and setup is not None and setup.get("type") == "translation":
-            return TranslationMirror(opening, new_id, options, now_ms, self._rules, setup)
-        return Mirror(opening, new_id, options, now_ms, self._rules, setup)
+            return TranslationMirror(opening, new_id, options, now_ms, rules, setup)
+        return Mirror(opening, new_id, options, now_ms, rules, setup)
 
 
 class RelayCall:
@@ -107,12 +112,14 @@ class RelayCall:
         call_id: str,
         address: Address,
         route: Route,
+        name: str,
         emit: Callable[[Signal], None],
         stand_in: Engine | None,
     ) -> None:
         self._call_id = call_id
         self._address = address
         self._route = route
+        self._name = name
         self._emit = emit
         self._engine = stand_in
         self._stand_in: EngineCall | None = None
@@ -138,8 +145,9 @@ class RelayCall:
                     self._links[link].send(frame)
             case Feed(link, wire_format):
                 self._fed, self._wire_format = self._links.get(link), wire_format
-            case Dial(link, kind, model):
-                self._links[link] = Link(link, self._address.of(kind, model), self._route, self._emit)
+            case Dial(link, kind, model, via):
+                way = written((*via, self._name))
+                self._links[link] = Link(link, self._address.of(kind, model), self._route, way, self._emit)
             case Drop(link):
                 self._drop(link)
             case FailOver():

@@ -7,9 +7,12 @@ import re
 
 import msgspec
 
+from vivavoce.call import via
 from vivavoce.protocol.responses import ErrorDetail
 from vivavoce.session.upstream import Failure
 
+LOOP = "upstream_loop"
+"""Relays that point at each other; also when the upstream says that it was its upstream."""
 LONGEST = 200
 """Characters of the upstream's own words that are told."""
 _KEY = re.compile(r"\b(?:sk|ek|rk|vv|pk|sess)[-_][\w*.\-]{6,}|\bBearer\s+\S+")
@@ -19,6 +22,7 @@ FINAL_CLOSES = frozenset({1008, 4000, 4001, 4003})
 
 class _Error(msgspec.Struct):
     message: str = ""
+    code: str | int | None = None
 
 
 class _Body(msgspec.Struct):
@@ -44,6 +48,8 @@ def refused(status: int, body: bytes, key: str) -> Failure:
         )
         return Failure("upstream_unauthorized", message, passing=False)
     said = _said(body, key)
+    if status == via.STATUS and _code(body) == via.CODE:
+        return _loop(said.removeprefix(": "))
     if status == 429:
         return Failure(
             "upstream_rate_limited",
@@ -57,6 +63,8 @@ def refused(status: int, body: bytes, key: str) -> Failure:
 
 def objected(detail: ErrorDetail, model: str) -> Failure:
     """It has answered with an error in the place of its greeting, as OpenAI does to a model that it does not have."""
+    if detail.code == LOOP:
+        return _loop(plain(detail.message or ""))
     asked = f" of the model {plain(model)}" if model else ""
     said = plain(
         f"{detail.code}: {detail.message}" if detail.code else detail.message or "it does not say why"
@@ -66,6 +74,11 @@ def objected(detail: ErrorDetail, model: str) -> Failure:
         f"The upstream refuses the session{asked}: {said.rstrip('.')}.",
         passing=detail.type != "invalid_request_error",
     )
+
+
+def _loop(said: str) -> Failure:
+    """In the words of the relay that noticed it, which every relay on the way back hands on."""
+    return Failure(LOOP, f"{said.rstrip('.')}.", passing=False)
 
 
 def unreachable(error: BaseException) -> Failure:
@@ -118,6 +131,14 @@ def _name(error: BaseException) -> str:
         return os.strerror(error.errno).lower()  # An event loop may tell addresses and tuples in this place.
     strerror = getattr(error, "strerror", None)
     return strerror if isinstance(strerror, str) else type(error).__name__
+
+
+def _code(body: bytes) -> str | int | None:
+    try:
+        read = msgspec.json.decode(body, type=_Body)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    return read.error.code if isinstance(read.error, _Error) else None
 
 
 def _said(body: bytes, key: str) -> str:

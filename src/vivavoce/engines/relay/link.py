@@ -34,12 +34,15 @@ class Route:
 
 
 class Link:
-    """One link. `emit` gets FromUpstream for each event, and LinkLost once unless the link is closed from here."""
+    """One link. `emit` gets FromUpstream for each event, and LinkLost once unless the link is closed from here. `via`: the header's value."""
 
-    def __init__(self, link_id: str, url: str, route: Route, emit: Callable[[Signal], None]) -> None:
+    def __init__(
+        self, link_id: str, url: str, route: Route, via: str, emit: Callable[[Signal], None]
+    ) -> None:
         self.id = link_id
         self._url = url
         self._route = route
+        self._via = via
         self._emit: Callable[[Signal], None] | None = emit
         self._socket: UpstreamSocket | None = None
         self._waiting: deque[bytes] = deque()
@@ -95,9 +98,9 @@ class Link:
         """
         try:
             async with asyncio.timeout_at(until):
-                self._opened(
-                    await connect(self._url, self._route.key, self._route.tls, self._hear, self._lose)
-                )
+                route = self._route
+                socket = await connect(self._url, route.key, self._via, route.tls, self._hear, self._lose)
+                self._opened(socket)
         except Refused as refused:
             return refused.failure, refused.retry_after_s
         except ssl.SSLCertVerificationError as error:

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
 
 import vivavoce
+from vivavoce.call import via
 from vivavoce.call.ports import RestAnswer, RestQuestion
 from vivavoce.call.relay_settings import UpstreamSettings
 from vivavoce.engines.relay import failures
@@ -30,11 +31,12 @@ _SIGNS_OF_LIFE = (("TCP_KEEPIDLE", 2), ("TCP_KEEPINTVL", 1), ("TCP_KEEPCNT", 3),
 class UpstreamRest:
     """The upstream's REST endpoints, over one pool of connections."""
 
-    def __init__(self, settings: UpstreamSettings, tls: ssl.SSLContext) -> None:
+    def __init__(self, settings: UpstreamSettings, tls: ssl.SSLContext, name: str) -> None:
         self._address = Address(settings.url)
         self.host = self._address.host
         self._settings = settings
         self._tls = tls
+        self._name = name
         self._client: httpx.AsyncClient | None = None
 
     def start(self) -> None:
@@ -96,6 +98,7 @@ class UpstreamRest:
 
     def _headers(self, question: RestQuestion) -> dict[str, str]:
         headers = {**question.headers, "user-agent": f"vivavoce/{vivavoce.__version__}"}
+        headers[via.HEADER] = via.written((*question.via, self._name))
         if self._settings.key:
             headers["authorization"] = f"Bearer {self._settings.key}"
         return headers

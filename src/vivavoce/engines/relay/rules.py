@@ -21,6 +21,7 @@ class Rules:
     stated: what the operator has set about every session, in the words of `session.update`.
     speech_s: so much of what callers said is kept, as long as nobody has put it into words.
     stand_in: the engine that goes on once the upstream is lost for good.
+    via: other relays that the session has come through (call/via.py).
     """
 
     host: str
@@ -32,6 +33,7 @@ class Rules:
     speech_s: int
     stated: dict[str, Any]
     stand_in: Engine | None
+    via: tuple[str, ...] = ()
 
     @property
     def hello_ms(self) -> int:

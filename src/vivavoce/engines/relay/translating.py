@@ -63,7 +63,7 @@ class TranslationMirror:
         """The upstream has said that everything was said."""
         self._objection: Failure | None = None
         """What it said in the place of a greeting."""
-        self.outbox.put(Dial(self._link, "translation", rules.model or opening.model))
+        self.outbox.put(Dial(self._link, "translation", rules.model or opening.model, rules.via))
         self.deadlines.set("upstream", now_ms + rules.hello_ms)
         if setup.get("audio"):
             # Ahead of what the client asks for before the upstream has greeted: its is the later word.

@@ -57,7 +57,7 @@ class Uplink:
         """Connect; returns the link's id."""
         link = self._outbox.new_id("link")
         named = config.model if isinstance(config, SessionObject) else ""
-        self._outbox.put(Dial(link, kind_of(config), self._rules.model or named))
+        self._outbox.put(Dial(link, kind_of(config), self._rules.model or named, self._rules.via))
         return link
 
     def begin(self, config: AnySession, now_ms: int) -> None:

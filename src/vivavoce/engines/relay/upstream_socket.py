@@ -19,6 +19,7 @@ from websockets.protocol import State
 from websockets.uri import parse_uri
 
 import vivavoce
+from vivavoce.call import via
 from vivavoce.engines.relay import failures
 from vivavoce.session.upstream import Failure
 
@@ -39,12 +40,13 @@ class UpstreamSocket(asyncio.Protocol):
     """One connection. `hear` gets whole messages, `over` once how it ended, after it was open."""
 
     def __init__(
-        self, url: str, key: str, hear: Callable[[bytes], None], over: Callable[[Failure], None]
+        self, url: str, key: str, way: str, hear: Callable[[bytes], None], over: Callable[[Failure], None]
     ) -> None:
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.heard_anything = True
         """Whether anything was read since this was set to False."""
         self._key = key
+        self._way = way
         self._conn = ClientProtocol(parse_uri(url), max_size=LARGEST_FRAME_BYTES)
         self._hear: Callable[[bytes], None] | None = hear
         self._over: Callable[[Failure], None] | None = over
@@ -60,6 +62,7 @@ class UpstreamSocket(asyncio.Protocol):
         request = self._conn.connect()
         if self._key:
             request.headers["Authorization"] = f"Bearer {self._key}"
+        request.headers[via.HEADER] = self._way
         request.headers["User-Agent"] = f"vivavoce/{vivavoce.__version__}"
         self._conn.send_request(request)
         self._flush()
@@ -184,16 +187,17 @@ class UpstreamSocket(asyncio.Protocol):
 async def connect(
     url: str,
     key: str,
+    way: str,
     tls: ssl.SSLContext,
     hear: Callable[[bytes], None],
     over: Callable[[Failure], None],
 ) -> UpstreamSocket:
-    """Connect and upgrade. Raises Refused, or OSError. May be cancelled at any time: then nothing is left."""
+    """Connect and upgrade, by the way that `Via` is to tell. Raises Refused, or OSError. May be cancelled at any time: then nothing is left."""
     parts = urlsplit(url)
     secure = parts.scheme == "wss"
     loop = asyncio.get_running_loop()
     _, socket = await loop.create_connection(
-        lambda: UpstreamSocket(url, key, hear, over),
+        lambda: UpstreamSocket(url, key, way, hear, over),
         parts.hostname or "",
         parts.port or (443 if secure else 80),
         ssl=tls if secure else None,

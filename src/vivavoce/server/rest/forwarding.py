@@ -15,6 +15,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from vivavoce.call import via
 from vivavoce.call.ports import RestAnswer, RestQuestion, RestUpstream
 from vivavoce.protocol.errors import UpstreamError
 from vivavoce.server.rest.access import owner
@@ -46,10 +47,14 @@ class _Follows(msgspec.Struct):
 
 
 class Forwarding:
-    """What stands between a request and the upstream. `stands_in`: whether this server can answer where the upstream cannot."""
+    """What stands between a request and the upstream.
 
-    def __init__(self, upstream: RestUpstream, kept: Kept, *, stands_in: bool) -> None:
+    `name`: this server's own in `Via`. `stands_in`: whether it can answer where the upstream cannot.
+    """
+
+    def __init__(self, upstream: RestUpstream, kept: Kept, name: str, *, stands_in: bool) -> None:
         self._upstream = upstream
+        self._name = name
         self._kept = kept
         self._stands_in = stands_in
 
@@ -57,12 +62,15 @@ class Forwarding:
         """The upstream's answer; None where this server is to answer instead. Raises ApiError, UpstreamError, ClientGone."""
         body = await request.body()
         whose = owner(request)
+        question = _question(request, body)
+        if (why := via.refusal(question.via, self._name, self._upstream.host)) is not None:
+            raise ApiError(why, status=via.STATUS, code=via.CODE, kind="server_error")
         before = _named(request, body)
         if before is not None and not await self._is_there(request, whose, before):
             return None
         begun = time.monotonic()
         try:
-            answer = await unless_gone(request, self._upstream.ask(_question(request, body)))
+            answer = await unless_gone(request, self._upstream.ask(question))
         except UpstreamError as error:
             if self._instead(before, error.retryable):
                 log.warning("%s is answered here: %s", request.url.path, error.message)
@@ -129,7 +137,7 @@ def _question(request: Request, body: bytes) -> RestQuestion:
     # As it is read here as well: by its id.
     headers["accept-encoding"] = "identity"
     path = request.url.path.removeprefix("/v1") + (f"?{query}" if query else "")
-    return RestQuestion(request.method, path, headers, body)
+    return RestQuestion(request.method, path, headers, body, via.read(request.headers.getlist("via")))
 
 
 def _named(request: Request, body: bytes) -> str | None:

@@ -32,7 +32,9 @@ class Office:
         self._engine = engine
         upstream = engine.capabilities.rest
         self.forwarding = (
-            Forwarding(upstream, self.kept, stands_in=engine.stages() is not None) if upstream else None
+            Forwarding(upstream, self.kept, settings.relay.name, stands_in=engine.stages() is not None)
+            if upstream
+            else None
         )
         """Where the engine's upstream answers instead."""
 
