@@ -161,6 +161,26 @@ def test_tokens_of_sound_cost_what_they_cost() -> None:
     assert cost_of(one, Price(input=4.0, output=16.0)) == pytest.approx(4.0 + 1.6)
 
 
+def test_tokens_of_images_cost_what_they_cost() -> None:
+    tokens = {"input_tokens": 1_000_000, "cached_tokens": 500_000}
+    parts = {"audio_input_tokens": 200_000, "image_input_tokens": 600_000, "image_cached_tokens": 400_000}
+    one = used("gen", "upstream", "m", first_ms=None, took_ms=0, **tokens, **parts)
+    price = Price(input=4.0, cached=0.4, audio_input=32.0, image_input=5.0, image_cached=0.5)
+    assert cost_of(one, price) == pytest.approx(0.1 * 4 + 0.1 * 0.4 + 0.2 * 32 + 0.2 * 5 + 0.4 * 0.5)
+    # Where images have no price of their own, they cost as much as words; cached ones as much as others.
+    assert cost_of(one, Price(input=4.0, cached=0.4, audio_input=32.0)) == pytest.approx(
+        0.1 * 4 + 0.1 * 0.4 + 0.2 * 32 + 0.6 * 4
+    )
+
+
+def test_what_was_cached_of_nobody_knows_what_is_not_taken_for_more_words_than_there_were() -> None:
+    one = used(
+        "gen", "upstream", "m", input_tokens=1_000_000, cached_tokens=900_000, audio_input_tokens=800_000
+    )
+    price = Price(input=4.0, cached=0.4, audio_input=32.0)
+    assert cost_of(one, price) == pytest.approx(0.2 * 0.4 + 0.8 * 32)
+
+
 async def test_a_call_of_the_cascade_is_counted() -> None:
     model = FakeModel([ModelText("It is four."), ModelUsage(7, 3), ModelStop("stop")])
     stages = Stages(FakeVadModel(1.0), FakeTranscriber(FakeListener()), model, FakeVoice())

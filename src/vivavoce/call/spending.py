@@ -34,6 +34,8 @@ _COUNTED = (
     "audio_input_tokens",
     "audio_cached_tokens",
     "audio_output_tokens",
+    "image_input_tokens",
+    "image_cached_tokens",
     "sound_ms",
     "characters",
 )
@@ -160,10 +162,16 @@ def cost_of(used: StageUsed, price: Price) -> float:
     audio_input = price.input if price.audio_input is None else price.audio_input
     audio_cached = audio_input if price.audio_cached is None else price.audio_cached
     audio_output = price.output if price.audio_output is None else price.audio_output
-    text_cached = used.cached_tokens - used.audio_cached_tokens
+    image_input = price.input if price.image_input is None else price.image_input
+    image_cached = image_input if price.image_cached is None else price.image_cached
+    text = used.input_tokens - used.audio_input_tokens - used.image_input_tokens
+    # Of sound and images that were cached, not every server says how much.
+    text_cached = min(used.cached_tokens - used.audio_cached_tokens - used.image_cached_tokens, text)
     tokens = (
-        (used.input_tokens - used.audio_input_tokens - text_cached) * price.input
+        (text - text_cached) * price.input
         + text_cached * cached
+        + (used.image_input_tokens - used.image_cached_tokens) * image_input
+        + used.image_cached_tokens * image_cached
         + (used.audio_input_tokens - used.audio_cached_tokens) * audio_input
         + used.audio_cached_tokens * audio_cached
         + (used.output_tokens - used.audio_output_tokens) * price.output

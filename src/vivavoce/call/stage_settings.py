@@ -98,7 +98,7 @@ class PromptSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Price(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a model costs: per million tokens in, cached and out; per minute of sound; per million characters.
 
-    `audio_...`: of tokens of sound, where they cost something else.
+    `audio_...`, `image_...`: of tokens of sound and of images, where they cost something else.
     """
 
     input: Annotated[float, Meta(ge=0)] = 0.0
@@ -107,6 +107,8 @@ class Price(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     audio_input: Annotated[float, Meta(ge=0)] | None = None
     audio_cached: Annotated[float, Meta(ge=0)] | None = None
     audio_output: Annotated[float, Meta(ge=0)] | None = None
+    image_input: Annotated[float, Meta(ge=0)] | None = None
+    image_cached: Annotated[float, Meta(ge=0)] | None = None
     minute: Annotated[float, Meta(ge=0)] = 0.0
     characters: Annotated[float, Meta(ge=0)] = 0.0
 

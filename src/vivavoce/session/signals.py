@@ -117,7 +117,7 @@ class StageUsed(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What a stage did for an item (`stt`) or a generation, and what that took: for whoever counts and pays. The session goes by none of it.
 
     name: what really did it, a second choice where the first had failed. first_ms: until something came out; took_ms: until the end. sound_ms:
-    of what was heard or spoken. characters: of what was to be spoken. Tokens of sound are among the others.
+    of what was heard or spoken. characters: of what was to be spoken. Tokens of sound and of images are among the others.
     """
 
     of: str
@@ -132,6 +132,8 @@ class StageUsed(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     audio_input_tokens: int = 0
     audio_cached_tokens: int = 0
     audio_output_tokens: int = 0
+    image_input_tokens: int = 0
+    image_cached_tokens: int = 0
     sound_ms: int = 0
     characters: int = 0
 

@@ -100,6 +100,8 @@ class Hostile:
         """What goes wrong once when an event of this type comes, on whichever connection."""
         self.seen: list[list[dict[str, Any]]] = []
         """What each connection was sent."""
+        self.used = dict(USED)
+        """What it says that an answer took."""
         self.refused: set[str] = set()
         """Types of events that are answered with an error."""
         self.objection: dict[str, Any] | None = None
@@ -338,7 +340,14 @@ class Session:
             ("response.output_item.done", {**at, "item": ended}),
             (
                 "response.done",
-                {"response": {**response, "status": "completed", "output": [ended], "usage": USED}},
+                {
+                    "response": {
+                        **response,
+                        "status": "completed",
+                        "output": [ended],
+                        "usage": self._hostile.used,
+                    }
+                },
             ),
             ("rate_limits.updated", {"rate_limits": []}),
         ):

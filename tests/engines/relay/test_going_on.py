@@ -267,8 +267,12 @@ async def test_every_answer_is_told_with_what_it_took(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "vivavoce.turns")
-    price = {"audio_output": 64.0, "input": 4.0}
+    price = {"audio_output": 64.0, "input": 4.0, "audio_input": 32.0, "image_input": 5.0, "image_cached": 0.5}
     async with relayed(tmp_path, prices__models={"gpt-realtime-2": price}) as (call, upstream):
+        cached = {"text_tokens": 100, "audio_tokens": 0, "image_tokens": 400}
+        split = {"text_tokens": 300, "audio_tokens": 100, "image_tokens": 600, "cached_tokens": 500}
+        upstream.used |= {"total_tokens": 1002, "input_tokens": 1000}
+        upstream.used |= {"input_token_details": {**split, "cached_tokens_details": cached}}
         await call.until("session.created")
         call.say("hello")
         await call.until("response.done")
@@ -281,7 +285,9 @@ async def test_every_answer_is_told_with_what_it_took(
     turns = [record.getMessage() for record in caplog.records if record.name == "vivavoce.turns"]
     first, second = (line.partition("; ")[2] for line in turns)
     took = rf"upstream gpt-realtime-2 at {upstream.url.split('/')[2]} \d+ ms \(first \d+ ms\), "
-    assert re.fullmatch(took + r"0\+2 tokens, 100 ms of sound; cost 0\.000128 USD", first)
+    # 300 words and 100 pieces of sound, 200 of an image and 400 that were cached, and what was said.
+    cost = (300 * 4 + 100 * 32 + 200 * 5 + 400 * 0.5 + 2 * 64) / 1_000_000
+    assert re.fullmatch(took + rf"1000\+2 tokens, 100 ms of sound; cost {cost:.6f} USD", first)
     assert re.fullmatch(took + r"100 ms of sound, failed; cost 0\.000000 USD", second)
 
 

@@ -117,6 +117,8 @@ class Following:
             audio_input_tokens=read.audio_tokens,
             audio_cached_tokens=read.cached_tokens_details.audio_tokens,
             audio_output_tokens=said.audio_tokens,
+            image_input_tokens=read.image_tokens,
+            image_cached_tokens=read.cached_tokens_details.image_tokens,
             sound_ms=self._audio_ticks // TICKS_PER_MS,
         )
 
