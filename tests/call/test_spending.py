@@ -134,13 +134,17 @@ def test_what_no_response_has_asked_for_is_added_up(caplog: pytest.LogCaptureFix
         spending(used("item", "stt", "e", sound_ms=600), 0)
         assert len(spending._used[""]) <= MOST_WAITING
     spending(used("item", "stt", "e", sound_ms=600, outcome="failed"), 0)
+    for estimated in (True, False):
+        spending(used("gen", "llm", "m", output_tokens=3, outcome="cancelled", estimated=estimated), 0)
     spending.over(0)
     (report,) = seen.reports
-    done, failed = added_up([one.used for one in report.stages])
+    done, failed, thought = added_up([one.used for one in report.stages])
+    assert (thought.output_tokens, thought.estimated, done.estimated) == (6, True, False)
     assert (done.sound_ms, done.took_ms, done.outcome) == (300_000, 45_000, "done")
     assert (failed.sound_ms, failed.outcome) == (600, "failed")
     assert report.cost == pytest.approx(501 * 0.006)
     assert caplog.messages[0].startswith("call rtc_1: no response hung_up; stt e ")
+    assert "about 0+3 tokens, cancelled" in caplog.messages[0]
 
 
 def test_cached_tokens_without_a_price_of_their_own_cost_as_much() -> None:

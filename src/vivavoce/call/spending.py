@@ -194,7 +194,8 @@ def added_up(used: list[StageUsed]) -> list[StageUsed]:
             field: getattr(one, field) + (getattr(before, field) if before is not None else 0)
             for field in _COUNTED
         }
-        sums[key] = msgspec.structs.replace(one, of="", first_ms=None, **counted)
+        estimated = one.estimated or (before is not None and before.estimated)
+        sums[key] = msgspec.structs.replace(one, of="", first_ms=None, estimated=estimated, **counted)
     return list(sums.values())
 
 
@@ -204,7 +205,8 @@ def _figures(one: StageCost) -> str:
     if used.first_ms is not None:
         figures[0] += f" (first {used.first_ms} ms)"
     if used.input_tokens or used.output_tokens:
-        figures.append(f"{used.input_tokens}+{used.output_tokens} tokens")
+        about = "about " if used.estimated else ""
+        figures.append(f"{about}{used.input_tokens}+{used.output_tokens} tokens")
     if used.characters:
         figures.append(f"{used.characters} characters")
     if used.sound_ms:

@@ -117,7 +117,8 @@ class StageUsed(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What a stage did for an item (`stt`) or a generation, and what that took: for whoever counts and pays. The session goes by none of it.
 
     name: what really did it, a second choice where the first had failed. first_ms: until something came out; took_ms: until the end. sound_ms:
-    of what was heard or spoken. characters: of what was to be spoken. Tokens of sound and of images are among the others.
+    of what was heard or spoken. characters: of what was to be spoken. Tokens of sound and of images are among the others. estimated: nobody
+    counted the tokens, as when an answer was cut off; they are by the length of the text.
     """
 
     of: str
@@ -136,6 +137,7 @@ class StageUsed(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     image_cached_tokens: int = 0
     sound_ms: int = 0
     characters: int = 0
+    estimated: bool = False
 
 
 class ResponseFinished(msgspec.Struct, frozen=True, gc=False):

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import weakref
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from msgspec.structs import replace as replace_struct
@@ -30,9 +31,11 @@ from vivavoce.call.ports import (
     ModelText,
     ModelToolCall,
     ModelUsage,
+    Prompt,
 )
 from vivavoce.engines.cascade.call import CascadeCall
 from vivavoce.engines.cascade.messages import SILENT_CALLER
+from vivavoce.engines.cascade.meter import Meter
 from vivavoce.protocol.errors import EngineError
 from vivavoce.protocol.responses import LogProb
 from vivavoce.protocol.session_objects import AudioConfig, Include, SessionObject, Transcription
@@ -200,6 +203,73 @@ async def test_a_soft_pause_is_answered_on_the_strength_of_what_was_heard_so_far
     assert not bench.listener.begun[0].cancelled
 
 
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_turn_that_is_over_before_its_pause_was_looked_at_is_answered_by_all_of_it(
+    fails: bool,
+) -> None:
+    """As when a recording arrives at once; whoever the answer is promised to would wait for ever."""
+    bench = Bench(FakeListener(fails=fails), FakeModel([ModelText("Yes."), ModelStop("stop")]))
+    bench.call.perform(Listen("item_1", ()))
+    bench.call.perform(Prepare("gen_1", "item_1", request(spoken("item_1"))))
+    bench.call.perform(Transcribe("item_1", (Frame(0, SOUND),)))
+    await bench.settle()
+    if fails:
+        assert bench.said == [
+            TranscriptFailed("item_1", "stt_failed", "no recogniser was free"),
+            EngineFailed("gen_1", "stt", "stt_failed", "no recogniser was free"),
+        ]
+    else:
+        assert bench.said[:3] == [
+            TranscriptFinished("item_1", "where is my order"),
+            Prepared("gen_1", "where is my order"),
+            TextDelta("gen_1", "Yes."),
+        ]
+
+
+async def test_a_reading_that_is_out_of_date_when_the_turn_is_over_fails_nothing() -> None:
+    bench = Bench(model=FakeModel([ModelText("Yes."), ModelStop("stop")]))
+    bench.call.perform(Listen("item_1", ()))
+    waiting = asyncio.Event()
+
+    async def peek() -> str:
+        await waiting.wait()
+        raise EngineError("stt", "what was read so far is out of date", retryable=True)
+
+    bench.listener.begun[0].peek = peek  # type: ignore[method-assign]
+    bench.call.perform(Prepare("gen_1", "item_1", request(spoken("item_1"))))
+    await asyncio.sleep(0)
+    bench.call.perform(Transcribe("item_1", (Frame(0, SOUND),)))
+    waiting.set()
+    await bench.settle()
+    assert Prepared("gen_1", "where is my order") in bench.said
+    assert not [one for one in bench.said if isinstance(one, EngineFailed)]
+
+
+async def test_a_pause_in_something_forgotten_is_answered_by_nothing() -> None:
+    bench = Bench()
+    bench.call.perform(Prepare("gen_1", "item_1", request(spoken("item_1"))))
+    await bench.settle()
+    assert bench.said == []
+
+
+async def test_what_a_model_was_asked_and_wrote_is_estimated_where_nobody_counts_it() -> None:
+    image = {"type": "image_url", "image_url": {"url": "data:" + "A" * 4000}}
+    call = {"id": "c", "type": "function", "function": {"name": "find", "arguments": "{}"}}
+    messages: tuple[dict[str, Any], ...] = (
+        {"role": "system", "content": "x" * 40},
+        {"role": "user", "content": [{"type": "text", "text": "y" * 40}, image]},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+    )
+    meter = Meter(Prompt(messages, ({"name": "z"},)))
+    assert meter.estimate() is None
+    for chunk in (ModelText("eight ch"), ModelToolCall(0, "find", "{}"), ModelStop("stop")):
+        meter.took(chunk)
+    words = 80 + len('{"name": "z"}') + len('{"name": "find", "arguments": "{}"}')
+    assert meter.estimate() == ModelUsage(-(-words // 4), 4)
+    meter.took(ModelUsage(1, 2))
+    assert meter.estimate() is None
+
+
 async def test_pieces_of_interleaved_tool_calls_are_put_together() -> None:
     pieces: list[ModelChunk | Exception | asyncio.Event] = [
         ModelToolCall(0, "first", '{"a":'),
@@ -313,9 +383,10 @@ async def test_what_each_stage_did_is_told_however_it_ends() -> None:
         ("gen_1", "llm", "done", 9, 4, 0, 0),
         ("gen_1", "tts", "done", 0, 0, 5, 20),
         ("gen_1", "tts", "failed", 0, 0, 5, 0),
-        ("gen_2", "llm", "cancelled", 0, 0, 0, 0),
+        ("gen_2", "llm", "cancelled", 2, 0, 0, 0),
     ]
     assert [one.first_ms is None for one in bench.used] == [True, False, False, True, False]
+    assert [one.estimated for one in bench.used] == [False, False, False, False, True]
 
 
 async def test_a_model_that_wants_silence_gets_it() -> None:

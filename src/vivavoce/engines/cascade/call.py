@@ -267,11 +267,29 @@ class CascadeCall:
 
     async def _prepare(self, generation: str, item_id: str, request: Request) -> None:
         """Answer what was heard so far; the caller may still go on."""
-        if self._open is None or self._open[0] != item_id:
-            return
-        text = await self._open[1].peek()
-        self._emit(Prepared(generation, text))
-        await self._generate(generation, request, {item_id: text})
+        text = await self._so_far(item_id)
+        if text is not None:
+            self._emit(Prepared(generation, text))
+            await self._generate(generation, request, {item_id: text})
+
+    async def _so_far(self, item_id: str) -> str | None:
+        """What was heard of an item so far, or None for one that is gone. Raises EngineError.
+
+        The turn may be over before anybody has looked at it, and a reading of its middle out of date: then all of it counts. An answer is
+        promised by then, and whoever it is promised to waits until it comes or fails.
+        """
+        if self._open is not None and self._open[0] == item_id:
+            try:
+                return await self._open[1].peek()
+            except EngineError:
+                if item_id not in self._transcripts:
+                    raise
+        if item_id not in self._transcripts:
+            return None
+        heard = await asyncio.shield(self._transcripts[item_id])
+        if isinstance(heard, EngineError):
+            raise _again(heard)
+        return heard
 
     async def _generate(self, generation: str, request: Request, heard: dict[str, str]) -> None:
         heard = heard | await self._resolve(request, heard)
@@ -283,13 +301,12 @@ class CascadeCall:
             self._emit(ResponseFinished(generation))
             return
         answer = _Answer(generation, self._emit, speaks=request.speaks)
-        chunks = self._stages.llm.stream(prompt_of(request, heard, self._stages.instruct))
-        with metered(self._emit, generation, "llm", self._stages.llm.name) as meter:
+        prompt = prompt_of(request, heard, self._stages.instruct)
+        chunks = self._stages.llm.stream(prompt)
+        with metered(self._emit, generation, "llm", self._stages.llm.name, prompt) as meter:
             async with aclosing(chunks):
                 async for chunk in chunks:
-                    meter.gave()
-                    if isinstance(chunk, ModelUsage):
-                        meter.usage = chunk
+                    meter.took(chunk)
                     answer.take(chunk)
         answer.finish()
 
