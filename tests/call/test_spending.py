@@ -135,7 +135,7 @@ def test_what_no_response_has_asked_for_is_added_up(caplog: pytest.LogCaptureFix
         assert len(spending._used[""]) <= MOST_WAITING
     spending(used("item", "stt", "e", sound_ms=600, outcome="failed"), 0)
     for estimated in (True, False):
-        spending(used("gen", "llm", "m", output_tokens=3, outcome="cancelled", estimated=estimated), 0)
+        spending(used("gen", "llm", "free", output_tokens=3, outcome="cancelled", estimated=estimated), 0)
     spending.over(0)
     (report,) = seen.reports
     done, failed, thought = added_up([one.used for one in report.stages])
