@@ -219,11 +219,15 @@ class Session:
                 given = {name: one for name, one in event["item"].items() if one}
                 for part in given.get("content", ()):
                     part.pop("audio", None)
+                    part.pop("image_url", None)
                 item = {"id": f"item_up{self._number}_{self._sent}", "status": "completed", **given}
+                behind = event.get("previous_item_id") or self._last
                 for kind in ("added", "done"):
                     name = f"conversation.item.{kind}"
-                    await self.send(name, name, previous_item_id=self._last, item=item)
-                self._last = item["id"]
+                    await self.send(name, name, previous_item_id=behind, item=item)
+                self._last = item["id"] if behind == self._last else self._last
+            case "conversation.item.delete":
+                await self.send("", "conversation.item.deleted", item_id=event["item_id"])
             case "conversation.item.truncate":
                 where = {name: event[name] for name in ("item_id", "content_index", "audio_end_ms")}
                 await self.send("conversation.item.truncated", "conversation.item.truncated", **where)

@@ -16,6 +16,7 @@ from tests.call.rig import Line, scripted, sound
 from tests.engines.cascade.test_over_http import speak, stages
 from tests.engines.relay.hostile import CODES, FAULTS, LOGPROBS, Fault, Hostile, hostile
 from tests.engines.relay.rig import relay, relay_settings
+from tests.protocol.test_images import png, uri
 from tests.server.rig import ANSWER, openai_client, server, socket_url
 from vivavoce.call.tool_servers import Refusing
 from vivavoce.engines.relay.engine import RelayEngine
@@ -246,6 +247,76 @@ async def test_sound_that_a_client_has_put_into_an_item_goes_along(tmp_path: Pat
         assert [item["content"][1:] for item in again[1:]] == [
             [{"type": "input_text", "text": text}] for text in ("0", "1")
         ]
+
+
+async def test_items_with_several_sounds_and_images_go_along_in_their_order(tmp_path: Path) -> None:
+    """The upstream shows neither again, so what a client gave is told from here."""
+    images = [uri(png(width, 8)) for width in (8, 16)]
+    first = [
+        {"type": "input_audio", "audio": sound(100)},
+        {"type": "input_text", "text": "between"},
+        {"type": "input_audio", "audio": sound(200)},
+        {"type": "input_image", "image_url": images[0], "detail": "low"},
+    ]
+    second = [{"type": "input_image", "image_url": images[1]}, {"type": "input_audio", "audio": sound(300)}]
+    async with relayed(tmp_path, relay__speech_s=2) as (call, upstream):
+        await call.until("session.created")
+        for content in (first, second):
+            call.send(
+                "conversation.item.create", item={"type": "message", "role": "user", "content": content}
+            )
+        call.type("and words")
+        await call.until("conversation.item.done", 3)
+        ids = [event["item"]["id"] for event in call.client.of_type("conversation.item.added")]
+        # One goes between two others; one is gone.
+        where = {"previous_item_id": ids[0]}
+        call.send(
+            "conversation.item.create", item={"type": "message", "role": "user", "content": second}, **where
+        )
+        await call.until("conversation.item.done", 4)
+        between = call.client.of_type("conversation.item.added")[3]["item"]["id"]
+        call.send("conversation.item.delete", item_id=ids[1])
+        await call.until("conversation.item.deleted")
+        assert not call.mirror.up.asked.outstanding(
+            responses=True
+        )  # What is shown without its image is there all the same.
+        call.grow_old()
+        await call.until("session.updated")
+        await upstream.until(lambda: len(upstream.seen[1]) > 3)
+        again = [event["item"] for event in upstream.seen[1] if event["type"] == "conversation.item.create"]
+        assert [item["id"] for item in again] == [ids[0], between, ids[2]]
+        assert [_told_parts(item) for item in again[:2]] == [
+            [100, "between", 200, images[0]],
+            [images[1], 300],
+        ]
+        assert not call.client.of_type("error")
+
+
+def _told_parts(item: dict[str, Any]) -> list[Any]:
+    """Milliseconds of sound, words, and images."""
+    return [
+        len(pybase64.b64decode(part["audio"])) // 48
+        if "audio" in part
+        else part.get("text") or part["image_url"]
+        for part in item["content"]
+    ]
+
+
+async def test_another_engine_hears_several_sounds_of_an_item_one_after_the_other(tmp_path: Path) -> None:
+    async with relayed(tmp_path, stand_in=True) as (call, upstream):
+        await call.until("session.created")
+        content = [{"type": "input_audio", "audio": sound(ms)} for ms in (100, 200)]
+        call.send("conversation.item.create", item={"type": "message", "role": "user", "content": content})
+        item_id = (await call.until("conversation.item.done"))["item"]["id"]
+        upstream.refusals.append((401, b"", {}))
+        await upstream.hang_up_all()
+        await call.until("session.updated")
+        call.send("conversation.item.retrieve", item_id=item_id)
+        kept = (await call.until("conversation.item.retrieved"))["item"]["content"]
+        assert [len(pybase64.b64decode(part["audio"])) // 48 for part in kept] == [300, 300]
+        call.send("response.create")
+        done = await call.until("response.done")
+        assert done["response"]["output"][0]["content"][0]["transcript"] == "Here is somebody else."
 
 
 async def test_only_what_was_heard_goes_along(tmp_path: Path) -> None:

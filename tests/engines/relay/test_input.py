@@ -10,6 +10,7 @@ from vivavoce.audio.clip import Clip
 from vivavoce.call.machines import AnySession
 from vivavoce.engines.relay.carrying import carried
 from vivavoce.engines.relay.input import Input
+from vivavoce.engines.relay.kept import Kept
 from vivavoce.engines.relay.known import Known
 from vivavoce.protocol.items import InputAudio, InputText, MessageItem
 from vivavoce.protocol.session_objects import AudioConfig, AudioInputConfig, ServerVad, SessionObject
@@ -68,12 +69,36 @@ def test_words_that_come_free_the_sound() -> None:
     known = Known(30)
     known.added(MessageItem(id="item_1", role="user", content=[InputAudio()]), None)
     known.spoken("item_1", [Clip(bytes(960), 24_000)])
-    (item,) = carried(known.conversation, lambda item_id: item_id)
+    (item,) = carried(known.conversation, lambda item_id, place: f"{item_id}/{place}")
     assert isinstance(item, MessageItem)
-    assert item.content == [InputAudio(audio="item_1")]
-    assert known.speech.recall("item_1") is not None
-    known.understood("item_1", "hello")
-    assert known.speech.recall("item_1") is None
-    (item,) = carried(known.conversation, lambda item_id: item_id)
+    assert item.content == [InputAudio(audio="item_1/0")]
+    assert known.kept.sound("item_1") is not None
+    known.understood("item_1", 0, "hello")
+    assert known.kept.sound("item_1") is None
+    (item,) = carried(known.conversation, lambda item_id, place: f"{item_id}/{place}")
     assert isinstance(item, MessageItem)
     assert item.content == [InputText(text="hello")]
+
+
+def test_words_that_come_before_the_item_is_done_are_not_forgotten() -> None:
+    known = Known(30)
+    known.added(MessageItem(id="item_1", role="user", content=[InputAudio(), InputAudio()]), None)
+    for place in (0, 1):
+        known.given("item_1", place, Clip(bytes(960), 24_000))
+    known.understood("item_1", 1, "hello")
+    known.became(MessageItem(id="item_1", role="user", content=[InputAudio(), InputAudio()]))
+    (item,) = carried(known.conversation, lambda item_id, place: f"{item_id}/{place}")
+    assert isinstance(item, MessageItem)
+    assert item.content == [InputAudio(audio="item_1/0"), InputText(text="hello")]
+    assert known.kept.sound("item_1", 1) is None
+
+
+def test_of_images_the_latest_are_kept() -> None:
+    kept = Kept(0, 10)
+    for place, url in enumerate(("first", "later", "last")):
+        kept.add_image("item_1", place, url)
+    assert [kept.image("item_1", place) for place in range(3)] == [None, "later", "last"]
+    kept.drop("item_1")
+    assert kept.image("item_1", 2) is None
+    kept.add_image("item_2", 0, "larger than all of them")
+    assert kept.image("item_2", 0) is None

@@ -11,6 +11,7 @@ from vivavoce.protocol.items import (
     FunctionCallItem,
     FunctionCallOutputItem,
     InputAudio,
+    InputImage,
     InputText,
     Item,
     McpCallItem,
@@ -20,13 +21,13 @@ from vivavoce.protocol.items import (
 )
 from vivavoce.session.conversation import Conversation
 
-Sound = Callable[[str], str | None]
-"""The speech of a caller's item that nobody has put into words, in base64, where it is kept."""
+Kept = Callable[[str, int], str | None]
+"""What stands at a place of an item and the upstream does not say again, where it is kept: sound in base64, an image as a data URI."""
 
 
-def carried(conversation: Conversation, sound: Sound) -> list[Item]:
+def carried(conversation: Conversation, kept: Kept) -> list[Item]:
     """Copies of the items, oldest first, under their ids: speech as the words it is known to be, nothing that is only shown."""
-    return [made for item in conversation.items() if (made := _carry(conversation, item, sound)) is not None]
+    return [made for item in conversation.items() if (made := _carry(conversation, item, kept)) is not None]
 
 
 def as_created(item: dict[str, Any]) -> dict[str, Any]:
@@ -41,13 +42,11 @@ def as_created(item: dict[str, Any]) -> dict[str, Any]:
     return made
 
 
-def _carry(conversation: Conversation, item: Item, sound: Sound) -> Item | None:
+def _carry(conversation: Conversation, item: Item, kept: Kept) -> Item | None:
     match item:
         case MessageItem():
-            heard = conversation.understood.get(item.id)
-            content = [
-                part for one in item.content if (part := _part(one, heard, item.id, sound)) is not None
-            ]
+            parts = (_part(one, item.id, place, kept) for place, one in enumerate(item.content))
+            content = [part for part in parts if part is not None]
             return (
                 msgspec.structs.replace(item, content=content, status="completed", phase=msgspec.UNSET)
                 if content
@@ -63,13 +62,15 @@ def _carry(conversation: Conversation, item: Item, sound: Sound) -> Item | None:
     return None
 
 
-def _part(part: Any, heard: str | None, item_id: str, sound: Sound) -> Any:
+def _part(part: Any, item_id: str, place: int, kept: Kept) -> Any:
     if isinstance(part, InputAudio):
-        text = heard or part.transcript
-        if text:
-            return InputText(text=text)
-        kept = sound(item_id)
-        return InputAudio(audio=kept) if kept is not None else None
+        if part.transcript:
+            return InputText(text=part.transcript)
+        sound = kept(item_id, place)
+        return InputAudio(audio=sound) if sound is not None else None
+    if isinstance(part, InputImage) and not part.image_url:
+        image = kept(item_id, place)  # One that is too large for a frame is not shown again.
+        return msgspec.structs.replace(part, image_url=image) if image is not None else None
     if isinstance(part, OutputAudio):
         return OutputText(text=part.transcript) if part.transcript else None
     return part

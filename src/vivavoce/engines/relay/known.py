@@ -6,8 +6,9 @@ from collections import deque
 
 import msgspec
 
-from vivavoce.audio.clip import TICKS_PER_SECOND, Clip, ms_to_ticks
+from vivavoce.audio.clip import Clip, ms_to_ticks
 from vivavoce.engines.relay.following import Following
+from vivavoce.engines.relay.kept import Kept
 from vivavoce.engines.relay.turns import Turns
 from vivavoce.protocol import server_events as se
 from vivavoce.protocol.items import InputAudio, Item, MessageItem
@@ -19,18 +20,16 @@ from vivavoce.session.upstream import Failure
 
 ENDED_KEPT = 32
 """Responses that are over, whose stragglers are no mistake."""
-SPEECH_BYTES = 48_000
-"""A second of it at 24 kHz."""
 
 
 class Known:
     """Follows events of the upstream; it never changes anything there."""
 
-    def __init__(self, speech_s: int) -> None:
+    def __init__(self, speech_s: int, image_bytes: int = 0) -> None:
         self.conversation = Conversation("")
         self.playback = Playback(ItemAudio(0, 0))
-        self.speech = ItemAudio(speech_s, speech_s * SPEECH_BYTES)
-        """What callers said whose words nobody knows yet: the latest, all items together no more than this."""
+        self.kept = Kept(speech_s, image_bytes)
+        """What callers said whose words nobody knows yet, and images."""
         self.running: dict[str, Following] = {}
         self.ended: deque[str] = deque(maxlen=ENDED_KEPT)
         self.unfinished: set[str] = set()
@@ -38,7 +37,6 @@ class Known:
         self.turns = Turns()
         self._spoken: deque[str] = deque(maxlen=ENDED_KEPT)
         """Items that turns of the caller have become, or will at once."""
-        self._kept_ticks = speech_s * TICKS_PER_SECOND
 
     # --- items ----------------------------------------------------------------------------------------------------------
 
@@ -65,32 +63,43 @@ class Known:
         mine = self.conversation.get(item.id)
         if mine is None:
             return
+        words = self._words(mine)
         for field in msgspec.structs.fields(type(item)):
             if type(mine) is type(item):
                 setattr(mine, field.name, getattr(snapshot(item), field.name))
+        for place, text in words:  # They may come before the item is done.
+            self.understood(item.id, place, text)
+
+    @staticmethod
+    def _words(item: Item) -> list[tuple[int, str]]:
+        parts = enumerate(item.content if isinstance(item, MessageItem) else ())
+        return [
+            (place, one.transcript) for place, one in parts if isinstance(one, InputAudio) and one.transcript
+        ]
 
     def spoken(self, item_id: str, clips: list[Clip]) -> None:
         """The caller has said something; the item, and maybe its words, come later."""
         self._spoken.append(item_id)
-        self.speech.add(item_id, clips)
+        self.kept.add_sound(item_id, 0, clips)
 
-    def given(self, item_id: str, clip: Clip) -> None:
+    def given(self, item_id: str, place: int, clip: Clip) -> None:
         """A client has put sound into an item: of what is longer than is kept, the end."""
-        self.speech.add(item_id, [clip.cut(max(0, clip.ticks - self._kept_ticks), clip.ticks)])
+        kept = clip.cut(max(0, clip.ticks - self.kept.kept_ticks), clip.ticks)
+        self.kept.add_sound(item_id, place, [kept])
 
     def begun_there(self, item_id: str) -> bool:
         """Whether an item is the upstream's own doing, a turn or a part of a response, and answers no client's wish for one."""
         return item_id in self._spoken or any(item_id in one.outputs for one in self.running.values())
 
-    def understood(self, item_id: str, text: str) -> None:
-        """What the caller said."""
+    def understood(self, item_id: str, place: int, text: str) -> None:
+        """What the caller said there."""
         item = self.conversation.get(item_id)
         if item is None:
             return
-        self.conversation.understood[item_id] = text
         if text:
-            self.speech.drop(item_id)
-        for part in item.content if isinstance(item, MessageItem) else ():
+            self.kept.drop_sound(item_id, place)
+        if isinstance(item, MessageItem) and place < len(item.content):
+            part = item.content[place]
             if isinstance(part, InputAudio):
                 part.transcript = text
 
@@ -101,7 +110,7 @@ class Known:
             self.conversation.remove(item_id)
         self.unfinished.discard(item_id)
         self.playback.drop(item_id)
-        self.speech.drop(item_id)
+        self.kept.drop(item_id)
 
     def truncated(self, item_id: str, end_ms: int) -> None:
         """Only so much of it was heard: keep the words up to there."""

@@ -79,7 +79,7 @@ def _pass_turns_on(mirror: Mirror, failure: Failure, onward: Onward) -> bool:
         before = mirror.known.conversation.predecessor(item_id)
         mirror.outbox.send(se.ConversationItemAdded, previous_item_id=before, item=snapshot(item))
         mirror.known.turns.came(item_id, "item")
-        lost = lost or mirror.known.speech.recall(item_id) is None
+        lost = lost or mirror.known.kept.sound(item_id) is None
     mirror.known.turns.failure = failure
     if onward == "another engine":
         give_words_up(mirror, heard_again=True)
@@ -98,7 +98,7 @@ def give_words_up(mirror: Mirror, *, heard_again: bool = False) -> None:
         return
     error = TranscriptionErrorDetail(type=failure.type, code=failure.code, message=failure.message)
     for item_id, _ in mirror.known.turns.waiting_for("words"):
-        if not heard_again or mirror.known.speech.recall(item_id) is None:
+        if not heard_again or mirror.known.kept.sound(item_id) is None:
             mirror.known.turns.came(item_id, "words")
             mirror.outbox.send(se.ConversationItemInputAudioTranscriptionFailed, item_id=item_id, error=error)
 
@@ -118,7 +118,7 @@ def _will_be_answered(mirror: Mirror, onward: Onward) -> bool:
     owed = mirror.answering.owed
     if owed is None or onward == "nowhere" or (onward == "another link" and mirror.up.state != "live"):
         return False
-    told = {item.id for item in carried(mirror.known.conversation, mirror.kept_sound)}
+    told = {item.id for item in carried(mirror.known.conversation, mirror.kept)}
     return owed.turn is None or owed.turn in told
 
 

@@ -41,7 +41,7 @@ from vivavoce.protocol import server_events as se
 from vivavoce.protocol.client_events import ClientEvent
 from vivavoce.protocol.encode import to_plain
 from vivavoce.protocol.errors import ClientError
-from vivavoce.protocol.items import InputAudio, Item
+from vivavoce.protocol.items import InputAudio, InputImage, Item, MessageItem
 from vivavoce.protocol.responses import ErrorDetail
 from vivavoce.protocol.session_objects import SessionObject
 from vivavoce.session.connections import Connections
@@ -72,7 +72,7 @@ class Mirror:
         self.deadlines = Deadlines()
         self.connections = Connections(self.outbox, self.deadlines, options.max_duration_s, now_ms)
         self.up = Uplink(self.outbox, self.deadlines, rules)
-        self.known = Known(rules.speech_s)
+        self.known = Known(rules.speech_s, options.call_image_bytes)
         self.front = FrontTools(self.outbox, self.known, options.mcp_servers)
         self.answering = Answering(
             self.outbox, self.deadlines, self.up, self.known, self.front, options.rates, rules, now_ms
@@ -272,24 +272,33 @@ class Mirror:
             self.outbox.send(se.ErrorEvent, error=msgspec.structs.replace(detail, event_id=None))
 
     def keep_given(self, item: Item, ask: Ask | None) -> None:
-        """An item that a client has asked for is there: the sound in it may have to be told to another upstream session."""
+        """An item that a client has asked for is there: the sound and the images in it may have to be told to another upstream session."""
         given = (
             ask.event.item if ask is not None and isinstance(ask.event, ce.ConversationItemCreate) else None
         )
-        parts = [part for part in getattr(given, "content", ()) if isinstance(part, InputAudio)]
-        # Sound is kept by item; which of several sounds of one item is which is not known.
-        if len(parts) == 1 and isinstance(parts[0].audio, str) and item.id not in self.known.conversation:
-            # What cannot be read here the upstream has taken all the same; nobody knows what as.
-            with contextlib.suppress(AudioError):
-                self.known.given(item.id, decode_audio(parts[0].audio, self.input.wire_format))
+        if not isinstance(given, MessageItem) or item.id in self.known.conversation:
+            return
+        for place, part in enumerate(given.content):
+            if isinstance(part, InputAudio) and isinstance(part.audio, str):
+                # What cannot be read here the upstream has taken all the same; nobody knows what as.
+                with contextlib.suppress(AudioError):
+                    self.known.given(item.id, place, decode_audio(part.audio, self.input.wire_format))
+            elif isinstance(part, InputImage) and isinstance(part.image_url, str):
+                shown = (
+                    item.content[place]
+                    if isinstance(item, MessageItem) and place < len(item.content)
+                    else None
+                )
+                if not (isinstance(shown, InputImage) and shown.image_url):
+                    self.known.kept.add_image(item.id, place, part.image_url)
 
-    def kept_sound(self, item_id: str) -> str | None:
-        """What a caller said in an item, in the session's input format; None where it is not kept."""
-        sound = self.known.speech.recall(item_id)
+    def kept(self, item_id: str, place: int) -> str | None:
+        """What stands at a place of an item and has to be said again: sound in the session's input format, or an image."""
+        sound = self.known.kept.sound(item_id, place)
         wire = self.input.wire_format
-        if sound is None or sound.rate_hz != wire_rate_hz(wire):
-            return None
-        return encode_audio(sound, wire)
+        if sound is not None and sound.rate_hz == wire_rate_hz(wire):
+            return encode_audio(sound, wire)
+        return self.known.kept.image(item_id, place)
 
     # --- another upstream session, or another engine --------------------------------------------------------------------
 
@@ -341,7 +350,7 @@ class Mirror:
         if isinstance(
             self.config, SessionObject
         ):  # A transcription session remembers nothing and takes no items.
-            for item in carried(self.known.conversation, self.kept_sound):
+            for item in carried(self.known.conversation, self.kept):
                 self.up.carried.add(item.id)
                 self.up.ask("conversation.item.create", now_ms, item=as_created(to_plain(item)))
         self._ask_again(now_ms)

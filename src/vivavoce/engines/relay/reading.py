@@ -13,6 +13,7 @@ from vivavoce.engines.relay.asked import Ask
 from vivavoce.engines.relay.following import Following
 from vivavoce.protocol import server_events as se
 from vivavoce.protocol.client_events import ResponseCreate
+from vivavoce.protocol.items import InputImage
 from vivavoce.protocol.responses import ErrorDetail, ResponseObject
 from vivavoce.protocol.server_events import SERVER_EVENT_TYPES, ForeignEvent, ServerEvent
 from vivavoce.protocol.session_objects import SessionObject
@@ -34,6 +35,7 @@ class Head(msgspec.Struct):
 
 _HEAD = msgspec.json.Decoder(Head)
 _EVENT: msgspec.json.Decoder[ServerEvent] = msgspec.json.Decoder(ServerEvent)
+_FROM_CLIENTS = ("message", "function_call", "function_call_output")
 _BEFORE_GREETING = ("session.created", "error")
 
 
@@ -47,7 +49,7 @@ def read(mirror: Mirror, frame: bytes, now_ms: int) -> Wrong:
             head = _HEAD.decode(frame)
         except (ValueError, RecursionError):
             return "what it sends is no event"
-        name, event = head.type, None
+        name, event = head.type, _with_images_left_out(head.type, frame)
     if mirror.up.state == "dialling" and name not in _BEFORE_GREETING:
         return f"{name} came before session.created"
     if name in BY_NAME:
@@ -62,6 +64,24 @@ def read(mirror: Mirror, frame: bytes, now_ms: int) -> Wrong:
         return _of_response(mirror, event, frame, now_ms)
     _hand_on(mirror, event, frame)
     return None
+
+
+def _with_images_left_out(name: str, frame: bytes) -> Any:
+    """An event about an item that shows its images without what is to be seen, as this server does where that is too large for a frame."""
+    if name not in ("conversation.item.added", "conversation.item.done", "conversation.item.retrieved"):
+        return None
+    plain = msgspec.json.decode(frame)
+    try:
+        for part in plain["item"]["content"]:
+            if part["type"] == "input_image" and part.get("image_url") is None:
+                part["image_url"] = ""
+        event: Any = msgspec.convert(plain, ServerEvent)
+    except (KeyError, TypeError, msgspec.ValidationError):
+        return None
+    for part in event.item.content:
+        if isinstance(part, InputImage) and not part.image_url:
+            part.image_url = msgspec.UNSET
+    return event
 
 
 def is_greeting(frame: bytes) -> bool:
@@ -96,7 +116,12 @@ def _foreign(mirror: Mirror, name: str, frame: bytes) -> Wrong:
     response_id = plain.get("response_id")
     if name in SERVER_EVENT_TYPES and response_id is not None and response_id not in mirror.known.running:
         return None if response_id in mirror.known.ended else f"{name} is not in order"
-    _hand_on(mirror, ForeignEvent(type=name), frame)
+    # In whatever shape it comes, it is the answer to what was asked. But what has no type that clients send, nobody has asked for.
+    item = plain.get("item")
+    kind = item.get("type") if isinstance(item, dict) else None
+    ask = mirror.up.asked.answered(name) if kind in (None, *_FROM_CLIENTS) else None
+    source = ask.source if ask is not None and name == "conversation.item.retrieved" else None
+    mirror.outbox.put(Send(ForeignEvent(type=name), source, frame))
     return None
 
 
@@ -191,7 +216,7 @@ def _transcribed(
     now_ms: int,
 ) -> Wrong:
     mirror.known.turns.came(event.item_id, "words")
-    mirror.known.understood(event.item_id, event.transcript)
+    mirror.known.understood(event.item_id, event.content_index, event.transcript)
     _hand_on(mirror, event, frame)
     return None
 

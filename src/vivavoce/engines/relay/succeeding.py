@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from vivavoce.audio.clip import Frame
+from vivavoce.audio.codec import decode_audio
 from vivavoce.call.machines import machine_of
 from vivavoce.call.ports import Capabilities, Machine
 from vivavoce.engines.relay.carrying import carried
@@ -31,7 +32,7 @@ def succeed(mirror: Mirror, capabilities: Capabilities, seconds_left: int, now_m
     assert isinstance(made, RealtimeSession | TranscriptionSession)
     if isinstance(made, RealtimeSession):
         made.conversation.id = mirror.known.conversation.id or made.conversation.id
-        for item in carried(mirror.known.conversation, mirror.kept_sound):
+        for item in carried(mirror.known.conversation, mirror.kept):
             made.conversation.insert(item)
             _hear(mirror, made, item)
         if mirror.up.was_live:
@@ -48,14 +49,16 @@ def succeed(mirror: Mirror, capabilities: Capabilities, seconds_left: int, now_m
 
 
 def _hear(mirror: Mirror, made: RealtimeSession, item: Item) -> None:
-    """What nobody has put into words is heard now."""
+    """What nobody has put into words is heard now, several sounds of one item one after the other."""
+    frames: list[Frame] = []
     for part in item.content if isinstance(item, MessageItem) else ():
-        if isinstance(part, InputAudio):
+        if isinstance(part, InputAudio) and isinstance(part.audio, str):
+            sound = decode_audio(part.audio, mirror.input.wire_format)
+            frames.append(Frame(frames[-1].end if frames else 0, sound))
             part.audio = msgspec.UNSET
-            sound = mirror.known.speech.recall(item.id)
-            if sound is not None:
-                made.item_audio.add(item.id, [sound])
-                mirror.outbox.put(Transcribe(item.id, (Frame(0, sound),)))
+    if frames:
+        made.item_audio.add(item.id, [frame.clip for frame in frames])
+        mirror.outbox.put(Transcribe(item.id, tuple(frames)))
 
 
 def _write_down(mirror: Mirror, made: TranscriptionSession) -> None:
@@ -63,7 +66,7 @@ def _write_down(mirror: Mirror, made: TranscriptionSession) -> None:
     awaited = {item_id for item_id, _ in mirror.known.turns.waiting_for("words")}
     for item in mirror.known.conversation.items():
         made.conversation.insert(snapshot(item))
-        sound = mirror.known.speech.recall(item.id)
+        sound = mirror.known.kept.sound(item.id)
         if item.id in awaited and sound is not None:
             made.item_audio.add(item.id, [sound])
             mirror.outbox.put(Transcribe(item.id, (Frame(0, sound),)))
