@@ -255,6 +255,9 @@ def test_a_full_stop_at_the_end_may_still_become_a_number() -> None:
 @pytest.mark.parametrize(
     ("text", "clauses"),
     [
+        ("Am 3. Oktober, dem 2. im Monat. Es sind 3,5 Mio. Euro.", ["Am 3. Oktober, dem 2. im Monat. ", "Es sind 3,5 Mio. Euro."]),
+        ("It is 4. Maintenance is at 5. November", ["It is 4. ", "Maintenance is at 5. November"]),
+        ("It is 4. Dr", ["It is 4. ", "Dr"]),
         ("Call 555. 0199. Then wait. It is 3. Five more.", ["Call 555. 0199. ", "Then wait. ", "It is 3. ", "Five more."]),
         ("He left the U.S. army. Yes.", ["He left the U.S. army. ", "Yes."]),
         ("On Jan. 5 at 3 p.m. we meet (e.g. here). Bye.", ["On Jan. 5 at 3 p.m. we meet (e.g. here). ", "Bye."]),

@@ -218,6 +218,15 @@ class Scored(Protocol):
         """Of the tokens of the text that `finish` returned; empty where they were not asked for (`Hints.logprobs`) or not given."""
 
 
+@runtime_checkable
+class Timed(Protocol):
+    """An utterance that may have been read before it was finished."""
+
+    @property
+    def read_ms(self) -> int:
+        """How long the reading took whose words `finish` returned."""
+
+
 class Listener(Protocol):
     """A transcriber's half of one call: keeps what adapts to the speaker."""
 

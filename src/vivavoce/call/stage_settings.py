@@ -91,7 +91,7 @@ class PromptSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `rules` names which rules, in order; `texts` replaces the text of one, or adds one of another name.
     """
 
-    rules: tuple[str, ...] = ("speech", "preamble", "silence", "entities", "language")
+    rules: tuple[str, ...] = ("speech", "preamble", "results", "silence", "unclear", "entities", "language")
     texts: dict[str, str] = {}
 
 

@@ -18,9 +18,27 @@ _SYLLABLES = "\u1100-\u11ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\
 _PHRASES = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
 """Thai, Lao, Burmese, Khmer: no space between words, and one where a phrase ends."""
 
-# A full stop between figures ("555. 0199") waits for what comes behind it, and ends nothing when that is a figure again.
+_MONTHS = (
+    "Januar",
+    "Jänner",
+    "Februar",
+    "März",
+    "April",
+    "Mai",
+    "Juni",
+    "Juli",
+    "August",
+    "September",
+    "Oktober",
+    "November",
+    "Dezember",
+)
+_BEGUN = {month[:length] for month in _MONTHS for length in range(1, len(month))}
+_NO_MONTH = rf"(?!(?:{'|'.join(_MONTHS)})\b|(?:{'|'.join(sorted(_BEGUN))})$)"
+# A full stop between figures ("555. 0199") waits for what comes behind it, and ends nothing when that is a figure again, a small letter
+# ("am 3. und 4.") or a month ("3. Oktober").
 _SENTENCE_END = re.compile(
-    r"(?:(?<!\d)[.!?…؟۔։።]+[\"'”’»)\]]*(?=\s)\s+|(?<=\d)[.!?…]+[\"'”’»)\]]*\s+(?=[^\d\s])|\n+|[。！？｡।॥။]+[」』”’）]*)"
+    rf"(?:(?<!\d)[.!?…؟۔։።]+[\"'”’»)\]]*(?=\s)\s+|(?<=\d)[.!?…]+[\"'”’»)\]]*\s+{_NO_MONTH}(?=[^\da-zäöüß\s])|\n+|[。！？｡।॥။]+[」』”’）]*)"
 )
 _SOFT_END = re.compile(
     rf"(?:(?<!\d)[,;:—،؛၊](?=\s)\s+|(?<=\d)[,;:—]\s+(?=[^\d\s])|[、，；：]|(?<=[{_PHRASES}])[ ]+(?=\S))"
@@ -28,7 +46,7 @@ _SOFT_END = re.compile(
 _ABBREVIATION = re.compile(
     r"(?:^|[\s(.])(?:[A-Za-z]|Dr|Drs|Mr|Mrs|Ms|Prof|Rev|Gen|Col|Capt|Lt|Sgt|St|Mt|No|Nr|Nos|vs|etc|e\.g|i\.e|a\.m|p\.m|approx|ca|Inc|Ltd|Co"
     r"|Corp|Jr|Sr|Sra|Mme|Ave|Blvd|Rd|Ext|ext|Tel|tel|Fig|Vol|Sec|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec"
-    r"|bzw|usw|evtl|ggf|Hr|Fr|Str|Abs)\.$"
+    r"|bzw|usw|evtl|ggf|Hr|Fr|Str|Abs|Mio|Mrd|Tsd|Std|Sek|Srta|Uds?|aprox|núm|pág|env|Dept|Univ|Gov|Pres)\.$"
 )
 _NUMBERED = re.compile(r"(?:^|\n)[ \t]*(?:\d{1,3}|[A-Za-z])[.)]\s*$")
 """The number of a line in a list: it is said with its line."""

@@ -389,6 +389,18 @@ async def test_what_each_stage_did_is_told_however_it_ends() -> None:
     assert [one.estimated for one in bench.used] == [False, False, False, False, True]
 
 
+async def test_a_reading_that_was_made_at_a_pause_tells_how_long_it_took() -> None:
+    bench = Bench()
+    for item, read_ms in (("item_1", 250), ("item_2", None)):
+        bench.call.perform(Listen(item, ()))
+        if read_ms is not None:
+            bench.listener.begun[-1].read_ms = read_ms  # type: ignore[attr-defined]
+        bench.call.perform(Transcribe(item, (Frame(0, SOUND),)))
+        await bench.settle()
+    assert bench.used[0].took_ms == 250
+    assert bench.used[1].took_ms < 250
+
+
 async def test_a_model_that_wants_silence_gets_it() -> None:
     chunks: list[ModelChunk] = [ModelControl("silent"), ModelText("since nobody asked"), ModelStop("stop")]
     bench = Bench(model=FakeModel(chunks))

@@ -27,14 +27,17 @@ def test_rules_stand_behind_the_instructions_and_can_be_taken_off_again() -> Non
     assert message.startswith(f"You sell tea.\n\n{OPENING}\n- ")
     assert message.endswith(CLOSING)
     assert message.count("\n- ") == len(RULES)
-    for word in ("<silent/>", "<preamble>", "character by character", "spoken aloud"):
+    for word in ("<silent/>", "<preamble>", "character by character", "spoken aloud", "raw data", "misheard"):
         assert word in message
     assert without_rules(message) == ("You sell tea.", True)
     assert without_rules("You sell tea. ") == ("You sell tea. ", False)
 
 
 def test_preambles_are_for_tools() -> None:
-    assert "<preamble>" not in SpeakingRules().instruct("", False)
+    without = SpeakingRules().instruct("", False)
+    assert "<preamble>" not in without
+    assert "tool's result" not in without
+    assert load_settings(environ={}).prompt.rules == tuple(RULES)
     assert SpeakingRules(("preamble",)).instruct("Hi.", False) == "Hi."
 
 

@@ -262,8 +262,10 @@ async def test_an_endpoint_that_knows_no_log_probabilities_is_not_asked_again(wo
 
 
 async def test_what_was_read_at_a_pause_stands_where_nothing_was_said_since() -> None:
-    async with endpoint(text("one"), text("one two")) as (played, url):
-        stt = transcriber(url)
+    late = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.2, late.set)
+    async with endpoint([late, *text("one")], text("one two")) as (played, url):
+        stt = SecondTranscriber(transcriber(url), transcriber(url))
         listener = stt.open()
         utterance = listener.begin(lambda text: None)
         for clip in (tone(400), silence(200)):
@@ -271,6 +273,7 @@ async def test_what_was_read_at_a_pause_stands_where_nothing_was_said_since() ->
         assert await utterance.peek() == "one"
         utterance.feed(silence(300))
         assert await utterance.finish() == "one"
+        assert utterance.read_ms >= 100  # although it was read before
         assert len(played.raw) == 1
         utterance.feed(tone(200))
         assert await utterance.finish() == "one two"

@@ -32,6 +32,7 @@ from vivavoce.call.ports import (
     Scored,
     Speech,
     Stages,
+    Timed,
     Utterance,
     VoiceActivity,
     Warm,
@@ -250,6 +251,7 @@ class CascadeCall:
             with metered(self._emit, item_id, "stt", self._stages.stt.name) as meter:
                 meter.sound_ms = sum(frame.clip.ticks for frame in audio) // TICKS_PER_MS
                 text = await utterance.finish()
+                meter.worked_ms = utterance.read_ms if isinstance(utterance, Timed) else 0
         except asyncio.CancelledError:
             utterance.cancel()
             raise

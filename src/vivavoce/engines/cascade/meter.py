@@ -31,6 +31,8 @@ class Meter:
     """What a language model gave, for the time when nobody counts it."""
     sound_ms: int = 0
     characters: int = 0
+    worked_ms: int = 0
+    """How long the work took, where most of it was done before."""
 
     def gave(self) -> None:
         """Something came out; only the first time counts."""
@@ -92,7 +94,7 @@ def metered(
                 name=ANSWERED_BY.get() or name,
                 outcome=outcome,
                 first_ms=None if meter.first is None else round((meter.first - meter.began) * 1000),
-                took_ms=round((_now() - meter.began) * 1000),
+                took_ms=max(meter.worked_ms, round((_now() - meter.began) * 1000)),
                 input_tokens=usage.input_tokens,
                 cached_tokens=usage.cached_tokens,
                 output_tokens=usage.output_tokens,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from vivavoce.engines.cascade.controls import PREAMBLE, PREAMBLE_END, SILENT
 
 OPENING, CLOSING = "<speaking_rules>", "</speaking_rules>"
-TOOL_RULES = frozenset({"preamble"})
+TOOL_RULES = frozenset({"preamble", "results"})
 """Told only where there are tools."""
 
 RULES: dict[str, str] = {
@@ -26,10 +26,18 @@ RULES: dict[str, str] = {
         f"{PREAMBLE} and {PREAMBLE_END}, and make the call in the same answer. Say it in other words each time. Never guess what the tool will return, "
         "and never say that something is done before its result is there. When the answer is at hand, give it without a preamble."
     ),
+    "results": (
+        "When a tool's result is there, say what of it answers the caller, in a sentence or two and in your own words. Never read out raw data, field names or "
+        "identifiers that nobody asked for. When it failed, say plainly that it did not work and what can be done instead."
+    ),
     "silence": (
         f"You may stay silent: answer {SILENT} and nothing else. Do so when the caller asks you to wait, to be quiet or to only listen, and keep "
         "doing so until they talk to you again or say the words they named; and when what was said was clearly not meant for you: talk in the "
         "background, somebody else on their side, a cough, half a word. Never say that you are silent."
+    ),
+    "unclear": (
+        "What you read was heard, and may have been misheard. When it makes no sense where it stands, say so and ask for it once more, in one short sentence. Do not "
+        "guess, do not call a tool with a guess, and do not take a fragment for an answer."
     ),
     "entities": (
         "Names, numbers, codes and addresses are easily misheard. Before you use one in a tool call or note it down, repeat it: names spelled where "

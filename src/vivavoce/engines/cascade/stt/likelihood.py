@@ -10,10 +10,11 @@ from vivavoce.protocol.responses import LogProb
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What was heard. `logprobs`: of its tokens, in order; empty where nothing is known."""
+    """What was heard. `logprobs`: of its tokens, in order; empty where nothing is known. took_ms: how long the reading took."""
 
     text: str
     logprobs: tuple[LogProb, ...] = ()
+    took_ms: int = 0
 
 
 def logprobs_of(told: Any) -> tuple[LogProb, ...]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from vivavoce.audio.clip import Clip
@@ -78,12 +78,14 @@ class RemoteTranscriber:
 
     async def read(self, wav: bytes, hints: Hints, on_partial: Callable[[str], None]) -> Reading:
         """The words in a recording. Raises EngineError("stt", ...)."""
-        deadline = asyncio.get_running_loop().time() + self.settings.timeout_s
+        began = asyncio.get_running_loop().time()
+        deadline = began + self.settings.timeout_s
         late = f"sent no transcript within {self.settings.timeout_s:g} s"
         response = await self._open(wav, hints, deadline, late)
         try:
             async with asyncio.timeout_at(deadline):
-                return await self._reading(response, on_partial)
+                reading = await self._reading(response, on_partial)
+            return replace(reading, took_ms=round((asyncio.get_running_loop().time() - began) * 1000))
         except TimeoutError as problem:
             raise self.remote.error(late, True) from problem
         finally:
@@ -213,6 +215,7 @@ class RemoteUtterance:
     ) -> None:
         self.over = False
         self.logprobs: tuple[LogProb, ...] = ()
+        self.read_ms = 0
         self._transcriber = transcriber
         self._hints = hints
         self._on_partial = on_partial
@@ -233,7 +236,7 @@ class RemoteUtterance:
         self._recording.end()
         try:
             reading = await self._read()
-            self.logprobs = reading.logprobs
+            self.logprobs, self.read_ms = reading.logprobs, reading.took_ms
             return reading.text
         finally:
             self.over = True

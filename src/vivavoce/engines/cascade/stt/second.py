@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 
 from vivavoce.audio.clip import TICKS_PER_MS, Clip
-from vivavoce.call.ports import Hints, Listener, Scored, Transcriber, Utterance, Warm
+from vivavoce.call.ports import Hints, Listener, Scored, Timed, Transcriber, Utterance, Warm
 from vivavoce.engines.cascade.second_choice import ANSWERED_BY, Preference
 from vivavoce.engines.cascade.stt.recording import LONGEST_MS
 from vivavoce.protocol.errors import EngineError
@@ -121,6 +121,11 @@ class SecondUtterance:
     def logprobs(self) -> tuple[LogProb, ...]:
         """See `call.ports.Scored`: those of the one that understood."""
         return self._utterance.logprobs if isinstance(self._utterance, Scored) else ()
+
+    @property
+    def read_ms(self) -> int:
+        """See `call.ports.Timed`."""
+        return self._utterance.read_ms if isinstance(self._utterance, Timed) else 0
 
     def cancel(self) -> None:
         """See `call.ports.Utterance`."""
