@@ -91,7 +91,8 @@ def test_tools_ran_at_once_and_answered_out_of_order(shown: Shown) -> None:
     assert len({run.call_id for run in shown.recording.tools}) == 3
     assert crm.answered_ms is not None
     assert calendar.answered_ms is not None
-    assert calendar.called_ms <= crm.called_ms < crm.answered_ms < calendar.answered_ms
+    # Both at once where nobody got to it for more than a second of the call.
+    assert calendar.called_ms <= crm.called_ms < crm.answered_ms <= calendar.answered_ms
 
 
 def test_preamble_comes_before_the_answer(shown: Shown) -> None:

@@ -330,9 +330,22 @@ def test_a_machine_that_is_too_slow_is_named(
 
 async def test_a_call_that_stands_still_goes_on_later() -> None:
     clock = CallClock(speed=1000)
-    waiting = asyncio.create_task(clock.until(clock.now_ms() + 50))
+    due_ms = clock.now_ms() + 50
+    waiting = asyncio.create_task(clock.until(due_ms))
     await asyncio.sleep(0)
+    before_ms = clock.late_ms(due_ms)
     clock.stand_still(500)
-    at_ms = clock.now_ms()
+    assert clock.late_ms(due_ms) < before_ms
+    at_ms = clock.late_ms(due_ms)
     await waiting
-    assert clock.now_ms() >= at_ms + 500
+    assert clock.late_ms(due_ms) >= max(0, at_ms)
+
+
+async def test_times_of_a_call_never_run_backwards() -> None:
+    """What happened later is later in the record, also where the clock had to stand still meanwhile."""
+    clock = CallClock(speed=1000)
+    await clock.sleep(50)
+    at_ms = clock.now_ms()
+    clock.stand_still(5000)
+    assert clock.late_ms(at_ms) < 0
+    assert clock.now_ms() == at_ms

@@ -126,7 +126,7 @@ class Caller:
 
     def _look_at_the_clock(self) -> None:
         """A machine that is too slow shows here first. At its own speed the call goes on as with a sound card that catches up."""
-        late_ms = self.clock.now_ms() - self.microphone.position_ms - CHUNK_MS
+        late_ms = self.clock.late_ms(self.microphone.position_ms + CHUNK_MS)
         self.late_ms = max(self.late_ms, int(late_ms / self.clock.speed))
         if self.clock.speed > 1 and late_ms > STALLED_MS:
             self.clock.stand_still(late_ms)

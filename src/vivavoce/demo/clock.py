@@ -11,14 +11,23 @@ class CallClock:
     def __init__(self, speed: float = 1.0) -> None:
         self.speed = speed
         self._loop = asyncio.get_running_loop()
-        self._began = self._loop.time()
+        self.start()
 
     def start(self) -> None:
         """The call begins now."""
         self._began = self._loop.time()
+        self._latest_ms = 0
 
     def now_ms(self) -> int:
-        """Media time, in whole milliseconds."""
+        """Media time, in whole milliseconds. Never before what it was: time that is taken back by `stand_still` passes again unseen."""
+        self._latest_ms = max(self._latest_ms, self._running_ms())
+        return self._latest_ms
+
+    def late_ms(self, due_ms: int) -> int:
+        """How long ago a moment was at which something should have been done; negative while it is still to come."""
+        return self._running_ms() - due_ms
+
+    def _running_ms(self) -> int:
         return int((self._loop.time() - self._began) * 1000 * self.speed)
 
     def world(self, real_ms: int) -> int:
@@ -40,4 +49,4 @@ class CallClock:
 
     async def sleep(self, for_ms: int) -> None:
         """Wait for so much media time."""
-        await self.until(self.now_ms() + for_ms)
+        await self.until(self._running_ms() + for_ms)
