@@ -6,9 +6,12 @@ import asyncio
 import errno
 import json
 import os
+import shutil
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import msgspec
@@ -312,3 +315,65 @@ def test_a_stage_that_is_elsewhere_needs_nothing_here(second: str, findings: int
     elsewhere = load_settings(given, environ={})
     for check in (stages.speech_to_text, stages.text_to_speech):
         assert len(list(check(elsewhere))) == findings
+
+
+@pytest.mark.parametrize(
+    ("version", "state"),
+    [((3, 11, 0), "ok"), ((3, 13, 9), "ok"), ((3, 10, 9), "warning"), ((3, 14, 0), "warning")],
+)
+def test_the_interpreter(version: tuple[int, int, int], state: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "version_info", version)
+    assert found(settings(Path()), machine.python).state == state
+
+
+def test_a_disk_that_is_nearly_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = machine.LEAST_FREE_MB * 1_000_000
+    usage = shutil.disk_usage(tmp_path)._replace(free=free)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
+    assert found(settings(tmp_path), machine.data_folder).state == "ok"
+    usage = usage._replace(free=free - 1_000_000)
+    finding = found(settings(tmp_path), machine.data_folder)
+    assert (finding.state, finding.fix) == ("warning", "make room on that disk")
+
+
+@pytest.mark.parametrize(
+    ("code", "fix"),
+    [(errno.EACCES, "choose one above 1023"), (errno.EADDRNOTAVAIL, "name an address of this machine")],
+)
+def test_a_port_that_cannot_be(code: int, fix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Refused(socket.socket):
+        def bind(self, address: object) -> None:
+            raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(socket, "socket", Refused)
+    finding = found(settings(tmp_path), machine.port)
+    assert (finding.state, fix in finding.fix) == ("failed", True)
+
+
+def test_more_processes_than_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    assert found(settings(tmp_path, server__workers=2), machine.limits).state == "ok"
+    finding = found(settings(tmp_path, server__workers=3), machine.limits)
+    assert (finding.state, finding.fix.startswith("--workers 2:")) == ("warning", True)
+
+
+def test_sound_devices_are_named_or_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Library(ModuleType):
+        class PortAudioError(Exception): ...
+
+        there: tuple[str, ...] = ("input", "output")
+
+        def query_devices(self, kind: str) -> dict[str, str]:
+            if kind not in self.there:
+                raise self.PortAudioError
+            return {"name": f"the {kind}"}
+
+    library = Library("sounddevice")
+    monkeypatch.setitem(sys.modules, "sounddevice", library)
+    assert found(settings(tmp_path), machine.sound_devices).found == "the input; the output"
+    library.there = ("output",)
+    assert found(settings(tmp_path), machine.sound_devices).found == "no microphone"
+    library.there = ()
+    assert found(settings(tmp_path), machine.sound_devices).found == "no microphone and no loudspeaker"
+    monkeypatch.setitem(sys.modules, "sounddevice", None)
+    assert found(settings(tmp_path), machine.sound_devices).found == "the extra 'mic' is missing"
