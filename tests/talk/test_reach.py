@@ -11,6 +11,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
 from tests.talk.rig import ANSWER, Remembered, scripted
+from vivavoce.server import tls
 from vivavoce.server.embedded import running_server
 from vivavoce.server.keys import KeyStore
 from vivavoce.talk import reach
@@ -131,6 +132,22 @@ async def test_something_else_that_speaks_websocket(frames: list[str], code: Exi
         with pytest.raises(TalkError, match=said) as caught:
             await say_hello(Options(way="typed", url=url))
     assert caught.value.code == code
+
+
+async def test_a_certificate_that_nobody_vouches_for_is_one_line(tmp_path: Path) -> None:
+    files = tls.CertificateFiles(tmp_path / "cert.pem", tmp_path / "key.pem", own=True)
+    tls.make(files, ["127.0.0.1"])
+
+    async def wait(socket: ServerConnection) -> None:
+        await socket.wait_closed()
+
+    async with serve(wait, "127.0.0.1", 0, ssl=files.context()) as server:
+        url = f"https://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
+        with pytest.raises(
+            TalkError, match=r"is not trusted here \(.+\): if the server made it itself, export"
+        ) as caught:
+            await say_hello(Options(way="typed", url=url))
+    assert caught.value.code == Exit.UNREACHABLE
 
 
 async def test_a_server_of_its_own_that_cannot_start_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
