@@ -57,6 +57,10 @@ def answer_and_stay() -> list[bytes | asyncio.Event]:
     return [top.encode() + body]
 
 
+async def all_of(model: ChatModel) -> list[ModelChunk]:
+    return [chunk async for chunk in model.stream(PROMPT)]
+
+
 async def chunks(url: str, prompt: Prompt = PROMPT, **settings: Any) -> list[ModelChunk]:
     model = ChatModel(url, "small", settings.pop("key", None), **settings)
     try:
@@ -573,6 +577,28 @@ async def test_an_address_without_v1_is_completed_once() -> None:
         await model.close()
     assert [one.split()[1] for one in played.heads] == ["/chat/completions", *["/v1/chat/completions"] * 2]
     assert len(played.bodies) == 3
+
+
+async def test_an_address_without_v1_is_completed_once_by_whoever_asks_at_the_same_time() -> None:
+    paths: list[str] = []
+    both = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        paths.append((await reader.readuntil(b"\r\n\r\n")).split()[1].decode())
+        if len(paths) == 2:
+            both.set()
+        await both.wait()
+        missing = paths[-1] == "/chat/completions"
+        writer.write(NOT_FOUND if missing else head() + delta({}, "stop") + DONE)
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        model = ChatModel(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", "small")
+        for _ in range(2):
+            got = await asyncio.gather(all_of(model), all_of(model))
+        await model.close()
+    assert got == [[ModelStop("stop")]] * 2
+    assert paths == ["/chat/completions"] * 2 + ["/v1/chat/completions"] * 4
 
 
 @pytest.mark.parametrize(

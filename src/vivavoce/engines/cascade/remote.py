@@ -57,6 +57,7 @@ class Remote:
         userinfo, _, place = parts.netloc.rpartition("@")
         self.url = parts._replace(netloc=place, query="", fragment="").geturl().rstrip("/")
         self.query = parts.query
+        self._bare = not parts.path.strip("/")
         self.host = parts.hostname + (f":{parts.port}" if parts.port else "")
         self._noun = noun
         self._authorization, self._secrets = _credentials(key, userinfo)
@@ -87,7 +88,8 @@ class Remote:
     async def send(self, request: httpx.Request, deadline: float, late: str) -> httpx.Response:
         """The response, its body still to come. `late` says what did not come in time. Raises EngineError."""
         response = await self._sent(request, deadline, late)
-        if response.status_code not in _NOT_THERE or urlsplit(self.url).path:
+        below = request.url.path.startswith("/v1/")  # Another request may have found it meanwhile.
+        if response.status_code not in _NOT_THERE or not self._bare or below:
             return response
         return await self._sent_below(request, response, deadline, late)
 
@@ -105,8 +107,9 @@ class Remote:
             await response.aclose()
             return nothing
         await nothing.aclose()
-        log.info("%s at %s answers below /v1", self._noun, self.host)
-        self.url += "/v1"
+        if not urlsplit(self.url).path:
+            log.info("%s at %s answers below /v1", self._noun, self.host)
+            self.url += "/v1"
         return response
 
     async def _sent(self, request: httpx.Request, deadline: float, late: str) -> httpx.Response:
