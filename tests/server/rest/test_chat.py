@@ -193,3 +193,25 @@ async def test_errors_name_the_field(tmp_path: Path, change: dict[str, Any], par
         with pytest.raises(BadRequestError) as refused:
             await ask(openai, said("hello"), extra_body=change)
     assert refused.value.param == param
+
+
+@pytest.mark.parametrize(
+    ("part", "param", "code"),
+    [
+        ({"type": "image_url"}, "messages[0].content[1].image_url", "missing_required_parameter"),
+        ({"type": "input_audio"}, "messages[0].content[1].input_audio", "missing_required_parameter"),
+        (
+            {"type": "input_audio", "input_audio": {"data": "?", "format": "wav"}},
+            "messages[0].content[1].input_audio.data",
+            "invalid_value",
+        ),
+        ({"type": "video"}, "messages[0].content[1].type", "invalid_value"),
+    ],
+)
+async def test_a_part_that_cannot_be_is_named_with_its_place(
+    tmp_path: Path, part: dict[str, Any], param: str, code: str
+) -> None:
+    async with client(tmp_path) as openai:
+        with pytest.raises(BadRequestError) as refused:
+            await ask(openai, {"role": "user", "content": [{"type": "text", "text": "hello"}, part]})
+    assert (refused.value.param, refused.value.code) == (param, code)

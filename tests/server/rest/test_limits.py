@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from openai import APITimeoutError, AuthenticationError, RateLimitError
+from openai import APITimeoutError, AsyncOpenAI, AuthenticationError, RateLimitError
 
 from tests.server.rest.rig import client, wav
 from tests.server.rig import server
@@ -122,3 +122,21 @@ async def test_a_body_above_its_limit_is_told_that_limit(
             answer = await http.post(path, json={"input": "x" * 1000})
             assert answer.status_code == 413, path
             assert "content size limit (1000) exceeded" in answer.json()["error"]["message"]
+
+
+async def test_a_body_that_does_not_arrive_gives_its_seat_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(route, "UPLOAD_TIMEOUT_S", 0.2)
+    async with server(tmp_path, rest__at_once=1) as url:
+        host, port = url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        head = f"POST /v1/responses HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n"
+        writer.write(head.encode() + b'{"model":')  # and no more
+        answer = await asyncio.wait_for(reader.readuntil(b"}}"), 20)
+        writer.close()
+        await writer.wait_closed()
+        async with AsyncOpenAI(base_url=f"{url}/v1", api_key="local") as openai:
+            assert (await openai.responses.create(model="m", input="hello")).status == "completed"
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"did not arrive in time" in answer
