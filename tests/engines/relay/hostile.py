@@ -94,6 +94,7 @@ class Hostile:
         self.url = ""
         self.plans: deque[tuple[str, Fault]] = deque()
         self.refusals: deque[tuple[int, bytes, dict[str, str]]] = deque()
+        """What handshakes are answered with; status 0 breaks the connection."""
         self.refusals_later: list[tuple[int, bytes, dict[str, str]]] = []
         """Handshakes that are refused once the next fault is committed."""
         self.faults_at: dict[str, Fault] = {}
@@ -131,6 +132,9 @@ class Hostile:
         if not self.refusals:
             return None
         status, body, headers = self.refusals.popleft()
+        if not status:
+            connection.transport.abort()
+            status = 500
         response = connection.respond(HTTPStatus(status), "")
         for name, value in headers.items():
             response.headers[name] = value

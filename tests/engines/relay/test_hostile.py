@@ -222,6 +222,7 @@ async def test_refused_handshakes(upstream: Hostile, front: str) -> None:
         (400, 1, "upstream_refused"),
         (429, 20, "upstream_rate_limited"),
         (503, 20, "upstream_unavailable"),
+        (0, 20, "upstream_unreachable"),
     ):
         upstream.refusals.extend([(status, BODY, {})] * times)
         begun = time.monotonic()
@@ -251,7 +252,7 @@ async def test_a_model_that_the_upstream_does_not_have(upstream: Hostile, front:
 
 
 async def test_what_passes_is_tried_again_when_the_upstream_says(upstream: Hostile, front: str) -> None:
-    upstream.refusals.extend([(429, b"", {"Retry-After": "0.05"}), (503, b"not json", {})])
+    upstream.refusals.extend([(429, b"", {"Retry-After": "0.05"}), (503, b"not json", {}), (0, b"", {})])
     async with raw_client(front) as talk:
         await talk.until("session.created")
     assert upstream.keys[-1] == f"Bearer {KEY}"

@@ -18,8 +18,10 @@ FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 1.0
 SHORTEST_KEY = 8
 """Characters below which a key could be any word."""
-CHECKS = 3
-"""How often within the time for silence it is looked after the connection: a quiet one is pinged at the first, given up at the last."""
+CHECKS = 6
+"""How often within the time for silence it is looked after a connection."""
+PINGED_AT, GIVEN_UP_AT = 2, 5
+"""Looks in a row that found nothing. One less than there are, since the last sign of life may have come right behind a look: never later than promised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +137,11 @@ class Link:
             return
         self._quiet = 0 if socket.heard_anything else self._quiet + 1
         socket.heard_anything = False
-        if self._quiet >= CHECKS:
+        if self._quiet >= GIVEN_UP_AT:
             socket.abort()
             self._lose(failures.silent("given a sign of life", self._route.silence_ms))
             return
-        if self._quiet == 1:
+        if self._quiet == PINGED_AT:
             socket.ping()
         period_s = self._route.silence_ms / 1000 / CHECKS
         self._watch = asyncio.get_running_loop().call_later(period_s, self._look)

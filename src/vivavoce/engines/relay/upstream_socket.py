@@ -6,6 +6,7 @@ No task and no queue stands between a socket's bytes and the call (docs/adr/0033
 from __future__ import annotations
 
 import asyncio
+import errno
 import ssl
 from collections.abc import Callable
 from typing import cast
@@ -81,7 +82,10 @@ class UpstreamSocket(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """It is over, in order or not."""
         if not self.opened.done():
-            self.opened.set_exception(Refused(failures.unreachable(exc or ConnectionResetError())))
+            # Whoever connects is told, and may try again; the session is not over for that.
+            self._hear = self._over = None
+            cut = exc or ConnectionResetError(errno.ECONNRESET, "")
+            self.opened.set_exception(Refused(failures.unreachable(cut)))
         self._end(self._why())
 
     # --- what may be asked ----------------------------------------------------------------------------------------------
@@ -141,8 +145,15 @@ class UpstreamSocket(asyncio.Protocol):
             elif isinstance(event, Frame) and event.opcode in _DATA:
                 self._message(event)
         self._flush()
-        if self._conn.handshake_exc is not None and not self.opened.done():
-            self.opened.set_exception(Refused(failures.garbage("its answer to the handshake is none")))
+        wrong = self._conn.handshake_exc
+        if wrong is not None and not self.opened.done():
+            cut = isinstance(wrong, EOFError) or isinstance(wrong.__cause__, EOFError)
+            failure = (
+                failures.unreachable(ConnectionResetError(errno.ECONNRESET, ""))
+                if cut
+                else failures.garbage("its answer to the handshake is none")
+            )
+            self.opened.set_exception(Refused(failure))
         if self._conn.state in (State.CLOSING, State.CLOSED) and self._transport is not None:
             self._transport.close()
 
