@@ -177,6 +177,15 @@ def test_secrets_end_with_the_key_that_made_them(tmp_path: Path) -> None:
     assert status(authority.admit(headers(value), secrets=True)) == 401
 
 
+def test_a_secret_is_worth_nothing_while_nobody_can_tell_whether_its_key_is_good(tmp_path: Path) -> None:
+    record, _ = KeyStore(tmp_path).create("")
+    authority = Authority(settings(tmp_path))
+    value, _ = authority.secrets.mint(record.id, Opening(), 60)
+    assert status(authority.admit(headers(value), secrets=True)) == 200
+    (tmp_path / "api_keys.json").write_text("{")
+    assert status(authority.admit(headers(value), secrets=True)) == 401
+
+
 def test_without_keys_a_secret_is_checked_all_the_same(tmp_path: Path) -> None:
     authority = Authority(settings(tmp_path))
     value, _ = authority.secrets.mint("local", Opening(), 60)
