@@ -1,4 +1,4 @@
-"""What is counted of an answer, by a model that says what it had seen before."""
+"""What a model is shown of a request, and what is counted of its answer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vivavoce.server.rest.chat import Completion
 from vivavoce.server.rest.chat_request import ChatRequest
 from vivavoce.server.rest.office import Office
 from vivavoce.server.rest.response_events import Answering
-from vivavoce.server.rest.response_request import ResponseRequest
+from vivavoce.server.rest.response_request import ResponseRequest, prompt_of
 
 PROMPT = Prompt(({"role": "user", "content": "hello"},))
 
@@ -36,3 +36,28 @@ async def test_and_by_chat_completions() -> None:
     assert made["usage"]["prompt_tokens"] == 900
     assert made["usage"]["prompt_tokens_details"]["cached_tokens"] == 768
     assert made["usage"]["total_tokens"] == 910
+
+
+async def test_outputs_of_calls_made_at_once_stand_behind_one_message() -> None:
+    """Endpoints demand it so: the calls of an answer together, each output behind them, nothing in between."""
+    office = cast(Office, SimpleNamespace(stages=SimpleNamespace(keywords=(), language="en")))
+    calls = [
+        {"type": "function_call", "call_id": f"call_{name}", "name": name, "arguments": ""}
+        for name in ("one", "two")
+    ]
+    outputs = [
+        {"type": "function_call_output", "call_id": f"call_{name}", "output": f"{name} is done"}
+        for name in ("two", "one")
+    ]
+    items = ({"type": "message", "role": "user", "content": "both"}, *calls, *outputs)
+    prompt = await prompt_of(office, ResponseRequest(model="m", input=""), items)
+    user, asked, *answered = prompt.messages
+    assert user == {"role": "user", "content": "both"}
+    assert [(call["id"], call["function"]) for call in asked["tool_calls"]] == [
+        ("call_two", {"name": "two", "arguments": "{}"}),
+        ("call_one", {"name": "one", "arguments": "{}"}),
+    ]
+    assert answered == [
+        {"role": "tool", "tool_call_id": "call_two", "content": "two is done"},
+        {"role": "tool", "tool_call_id": "call_one", "content": "one is done"},
+    ]
