@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.engines import recordings
 from tests.engines.played import endpoint, event, head
 from tests.ports import free_port
 from vivavoce.call.ports import (
@@ -23,6 +24,7 @@ from vivavoce.call.ports import (
 from vivavoce.engines.addresses import same_address
 from vivavoce.engines.cascade import chat, chat_chunks, remote
 from vivavoce.engines.cascade.chat import ChatModel
+from vivavoce.engines.cascade.steady import SteadyModel
 from vivavoce.protocol.errors import EngineError
 
 KEY = "sk-very-secret-0123456789"
@@ -195,12 +197,15 @@ FIND, LIST = ("find", '{"x":1}'), ("list", '{"x":2}')
         ([delta({"content": '[TOOL_CALLS][{"name": "find", "arguments": {"x":1}}, {"name": "list", "arguments": {"x":2}}]'})], [FIND, LIST]),
         ([delta({"content": '[TOOL_CALLS]find[ARGS]{"x":1}[TOOL_CALLS]list[ARGS]{"x":2}</s>'})], [FIND, LIST]),
         ([delta({"content": "[TOOL_CALLS]find[ARGS]{no"})], [("find", "{no")]),
+        ([delta({"content": "[TOOL_CALLS][]"})], [("", "[]")]),
+        ([delta({"content": '[TOOL_CALLS][{"name": "find"}, {"x": 1}]'})], [("", '[{"name": "find"}, {"x": 1}]')]),
+        ([piece(0, name="find", arguments='{"x":'), piece(0, "a", arguments="1}"), piece(0, "b", name="list", arguments='{"x":2}')], [FIND, LIST]),
         ([delta({"content": "[TOOL_CALLS]find{} and more"})], [("", "find{} and more")]),
         ([delta({"content": '<|python_tag|>{"name": "find", "parameters": {"x":1}}<|eom_id|>'})], [FIND]),
     ],
     ids=["name in pieces", "name that grows", "name again", "name again without id", "name last", "ids alone", "first id alone", "whole",
          "by place", "index 0, no id", "empty ids", "one id for all", "empty first", "digits", "flat", "object", "none", "written too",
-         "mistral", "mistral new", "mistral cut", "mistral and words", "llama"],
+         "mistral", "mistral new", "mistral cut", "mistral empty", "mistral in part", "late id", "mistral and words", "llama"],
 )  # fmt: skip
 async def test_calls_in_pieces_of_every_kind(pieces: list[bytes], calls: list[tuple[str, str]]) -> None:
     async with endpoint([head(), *pieces, delta({}, "tool_calls"), USAGE, DONE]) as (_, url):
@@ -330,6 +335,52 @@ async def test_usage_with_every_chunk_and_what_was_cached() -> None:
               delta({}, "stop", usage=usage), DONE]  # fmt: skip
     async with endpoint(answer) as (_, url):
         assert await chunks(url) == [ModelText("Hi"), ModelUsage(9, 1, 8), ModelStop("stop")]
+
+
+SAID, FOUND, LISTED = "One moment.", ("find", '{"x":1}'), ("list", "{}")
+
+
+@pytest.mark.parametrize("size", [7, 100_000])
+@pytest.mark.parametrize(
+    ("recording", "said", "calls", "usage"),
+    [
+        (recordings.OPENAI, SAID, [FOUND, LISTED], ModelUsage(89, 42, 64)),
+        (recordings.VLLM, "", [("find", '{"x": 1}')], ModelUsage(166, 24)),
+        (recordings.OLLAMA, SAID, [FOUND], ModelUsage(152, 31)),
+        (recordings.LLAMA_SERVER, SAID, [FOUND], ModelUsage(301, 18)),
+        (recordings.GROQ, SAID, [FOUND], ModelUsage(18, 43)),
+        (recordings.LM_STUDIO, SAID, [FOUND], ModelUsage(28, 9)),
+        (recordings.LOCALAI, SAID, [FOUND], ModelUsage(40, 12)),
+    ],
+    ids=["openai", "vllm", "ollama", "llama-server", "groq", "lm studio", "localai"],
+)
+async def test_recorded_answers_are_the_same_to_a_call(
+    recording: bytes, said: str, calls: list[tuple[str, str]], usage: ModelUsage, size: int
+) -> None:
+    answer = [head(), *(recording[at : at + size] for at in range(0, len(recording), size))]
+    async with endpoint(answer) as (_, url):
+        model = SteadyModel(ChatModel(url, "small"))
+        got = [chunk async for chunk in model.stream(PROMPT)]
+        await model.close()
+    assert "".join(one.text for one in got if isinstance(one, ModelText)).strip() == said
+    assert [(one.name, one.arguments) for one in got if isinstance(one, ModelToolCall)] == calls
+    assert got[-2:] == [usage, ModelStop("stop")]
+
+
+@pytest.mark.parametrize(
+    ("recording", "told"),
+    [
+        (recordings.VLLM_ERROR, "EngineCore encountered an issue."),
+        (recordings.OLLAMA_ERROR, "an error was encountered while running the model: unexpected EOF"),
+        (recordings.LLAMA_SERVER_ERROR, "context shift is disabled"),
+        (recordings.GROQ_ERROR, "over_capacity"),
+        (recordings.LM_STUDIO_ERROR, "The model has crashed without additional information. (Exit code: null)"),
+    ],
+    ids=["vllm", "ollama", "llama-server", "groq", "lm studio"],
+)  # fmt: skip
+async def test_recorded_errors_are_told_in_their_servers_words(recording: bytes, told: str) -> None:
+    async with endpoint([head(), recording]) as (_, url):
+        assert str(await failure(url)).endswith(f"reported an error: {told}")
 
 
 # --- fields a server refuses ------------------------------------------------------------------------------------------------
@@ -491,6 +542,12 @@ async def test_calls_do_not_wait_for_a_usage_that_never_comes(monkeypatch: pytes
     assert got == [ModelToolCall(0, "find", "{}"), ModelStop("stop")]
 
 
+async def test_an_end_that_comes_without_anything() -> None:
+    end = event({"choices": [{"index": 0, "finish_reason": "length"}]})
+    async with endpoint([head(), delta({"content": "One"}), end]) as (_, url):
+        assert await chunks(url) == [ModelText("One"), ModelStop("max_output_tokens")]
+
+
 async def test_an_empty_reason_is_none() -> None:
     answer: list[bytes | asyncio.Event] = [head(), delta({"content": "One"}, ""), asyncio.Event()]
     async with endpoint(answer) as (_, url):
@@ -503,9 +560,12 @@ async def test_a_stream_behind_a_byte_order_mark() -> None:
         assert await chunks(url) == [ModelText("One"), ModelStop("stop")]
 
 
-async def test_nobody_waits_for_a_server_that_says_it_is_done_and_holds_the_line() -> None:
+@pytest.mark.parametrize(
+    "last", [[delta({"content": "One"}, "stop"), DONE], [delta({"content": "One"}, "stop") + DONE]]
+)
+async def test_nobody_waits_for_a_server_that_says_it_is_done_and_holds_the_line(last: list[bytes]) -> None:
     async with (
-        endpoint([head(), delta({"content": "One"}, "stop"), DONE, asyncio.Event()]) as (_, url),
+        endpoint([head(), *last, asyncio.Event()]) as (_, url),
         asyncio.timeout(20),
     ):
         assert await chunks(url, between_tokens_s=60) == [ModelText("One"), ModelStop("stop")]

@@ -39,7 +39,6 @@ class _Call:
     id: str
     name: str = ""
     arguments: str = ""
-    written: bool = False
 
     def is_over(self, piece: CallPiece) -> bool:
         """Whether a piece that came in its place begins another call."""
@@ -85,12 +84,11 @@ class CallReader:
             return next((call for call in self._calls if call.id == piece.id), None)
         if not alone:
             return self._at.get(place)
-        pieced = [call for call in self._calls if not call.written]
-        return pieced[-1] if pieced else None
+        return self._calls[-1] if self._calls else None
 
     def written(self, name: str, arguments: str) -> ModelToolCall:
         """A call that stood in the text."""
-        call = _Call(len(self._calls), "", name, arguments, True)
+        call = _Call(len(self._calls), "", name, arguments)
         self._calls.append(call)
         return ModelToolCall(call.number, name, arguments)
 

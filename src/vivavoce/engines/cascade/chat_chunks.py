@@ -142,6 +142,11 @@ class ChunkReader:
             raise Nonsense("not a completion chunk")
         if event.get("error") or event.get("object") == "error":
             raise ErrorInStream(error_text(event))
+        groq = event.get("x_groq")
+        if isinstance(groq, dict):  # where Groq says why it stopped early, and what was used
+            if groq.get("error"):
+                raise ErrorInStream(error_text(groq))
+            self._note_usage(groq.get("usage"))
         self._note_usage(event.get("usage"))
         choices = event.get("choices")
         if isinstance(choices, list) and choices and isinstance(choices[0], dict):
@@ -162,7 +167,7 @@ class ChunkReader:
 
     def _choice(self, choice: dict[str, Any]) -> Iterator[ModelChunk]:
         # A server that ignores `stream` sends the whole message at once.
-        delta = choice.get("delta") or choice.get("message") or {}
+        delta = choice.get("delta") or choice.get("message")
         if isinstance(delta, dict):
             self.answered = True
             for text in (_text(delta.get("content")), _text(delta.get("refusal"))):
