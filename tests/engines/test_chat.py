@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from tests.engines import recordings
-from tests.engines.played import endpoint, event, head
+from tests.engines.played import answered, endpoint, event, head
 from tests.ports import free_port
 from vivavoce.call.ports import (
     ModelChunk,
@@ -405,6 +405,24 @@ async def test_stream_options_are_dropped_once_and_for_all() -> None:
             assert [chunk async for chunk in model.stream(PROMPT)] == [ModelText("Hi"), ModelStop("stop")]
         await model.close()
     assert ["stream_options" in body for body in played.bodies] == [True, False, False]
+
+
+async def test_a_field_is_known_by_its_place_in_the_refusal() -> None:
+    detail = [
+        {
+            "type": "extra_forbidden",
+            "loc": ["body", "stream_options"],
+            "msg": "Extra inputs are not permitted",
+            "input": {},
+        }
+    ]
+    told = msgspec.json.encode({"object": "error", "message": {"detail": detail}})
+    again = msgspec.json.encode({"detail": [detail[0] | {"loc": ["body", 0, "messages"]}, {"msg": "more"}]})
+    refusals = [answered(body, "application/json", "422 No") for body in (told, again)]
+    async with endpoint(*refusals) as (played, url):
+        error = await failure(url)
+    assert ["stream_options" in body for body in played.bodies] == [True, False]
+    assert str(error).endswith("answered 422: body.0.messages: Extra inputs are not permitted")
 
 
 async def test_the_longer_name_of_max_tokens_is_learnt() -> None:

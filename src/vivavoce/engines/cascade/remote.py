@@ -238,7 +238,9 @@ def _plain(page: str) -> str:
 
 
 def error_text(body: Any) -> str:
-    """The message in an error body, whatever its shape."""
+    """The message in an error body, whatever its shape, with the place that it is about where that is told apart."""
+    if isinstance(body, dict) and isinstance(body.get("loc"), list) and isinstance(body.get("msg"), str):
+        return " ".join(f"{'.'.join(map(str, body['loc']))}: {body['msg']}".split())[:300]
     if isinstance(body, dict):
         for key in ("error", "message", "detail", "msg"):
             if body.get(key):
