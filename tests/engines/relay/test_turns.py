@@ -11,9 +11,9 @@ from typing import Any
 import pybase64
 import pytest
 
-from tests.engines.relay.hostile import Hostile, hostile
+from tests.engines.relay.hostile import Fault, Hostile, hostile
 from tests.engines.relay.rig import relay
-from tests.engines.relay.test_going_on import QUICK, Relayed, front_tool, relayed
+from tests.engines.relay.test_going_on import QUICK, Relayed, front_tool, patience, relayed
 from tests.server.rig import raw_client
 from vivavoce.engines.relay.turns import MOST, Turns
 from vivavoce.session.tool_calls import CallTool, McpEffect, ToolAnswered
@@ -252,12 +252,20 @@ async def test_a_client_that_asked_for_the_same_answer_is_told_that_it_is_refuse
         assert told(upstream, 0).count("response.create") == 2
 
 
-@pytest.mark.parametrize("merged", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "fault", "merged"),
+    [
+        ("response.create", "abort", False),
+        ("response.create", "abort", True),
+        ("response.create", "mute", True),
+        ("conversation.item.create", "mute", False),
+    ],
+)
 async def test_an_answer_after_a_tool_is_asked_of_the_next_upstream_where_the_link_breaks(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, merged: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, fault: Fault, merged: bool
 ) -> None:
-    async with answering(tmp_path, monkeypatch) as (call, upstream, made):
-        upstream.faults_at["response.create"] = "abort"
+    async with answering(tmp_path, monkeypatch, **patience(fault)) as (call, upstream, made):
+        upstream.faults_at[kind] = fault
         call.call.emit(ToolAnswered(made.call, "booked"))
         if merged:
             call.send("response.create", event_id="mine")

@@ -1,0 +1,158 @@
+"""How long a caller waits for an error or for an answer, whatever the upstream does; docs/relay.md has the same at full patience."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from tests.engines.relay.rig import relay, without_session
+from tests.engines.relay.test_going_on import Relayed, relayed
+from vivavoce.engines.relay.link import CHECKS, Link, Route
+from vivavoce.engines.relay.rules import HELLO_SLACK_MS
+from vivavoce.engines.relay.upstream_socket import UpstreamSocket
+from vivavoce.session.signals import Signal
+from vivavoce.session.upstream import LinkLost
+from vivavoce.testing import clock
+
+CONNECT_MS = 400
+MOST_S = (CONNECT_MS + HELLO_SLACK_MS) / 1000 + 1
+"""One time to connect and to be greeted, and a second for a machine that has much to do."""
+
+
+@contextlib.asynccontextmanager
+async def deaf() -> AsyncIterator[str]:
+    """A host that accepts connections and says nothing."""
+    held: list[asyncio.StreamWriter] = []
+    async with await asyncio.start_server(lambda _, writer: held.append(writer), "127.0.0.1") as listening:
+        yield f"ws://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+        for writer in held:
+            writer.transport.abort()
+
+
+async def answered(call: Relayed) -> str:
+    """What a caller who has asked is told first: an error, or the sound of an answer."""
+    async with asyncio.timeout(10):
+        while True:
+            for event in call.client.events:
+                match event:
+                    case {"type": "error"}:
+                        return str(event["error"]["code"])
+                    case {"type": "response.done", "response": {"status": "failed"} as response}:
+                        return str(response["status_details"]["error"]["code"])
+                    case {"type": "response.output_audio.delta"}:
+                        return "sound"
+            await asyncio.sleep(0.005)
+
+
+REFUSALS = [
+    (0, None, "upstream_unreachable"),
+    (429, "0.1", "upstream_rate_limited"),
+    (429, "30", "upstream_rate_limited"),
+]
+SITUATIONS = [(True, False), (True, True), (False, True)]
+"""Whether another engine stands in, and whether the session is there already. With neither there is none: test_hostile.py."""
+
+
+@pytest.mark.parametrize(("status", "after", "code"), REFUSALS)
+@pytest.mark.parametrize(("stand_in", "midway"), SITUATIONS)
+async def test_an_upstream_that_refuses(
+    tmp_path: Path, status: int, after: str | None, code: str, stand_in: bool, midway: bool
+) -> None:
+    async with relayed(tmp_path, stand_in=stand_in, upstream__connect_ms=CONNECT_MS) as (call, upstream):
+        refusals: list[tuple[int, bytes, dict[str, str]]]
+        refusals = [(status, b"", {"Retry-After": after} if after else {})] * 50
+        if midway:
+            await call.until("session.created")
+            upstream.refusals.extend(refusals)
+            await upstream.hang_up_all()
+            await upstream.until(lambda: call.mirror.up.state != "live")
+        else:
+            upstream.refusals.extend(refusals)
+        begun = time.monotonic()
+        call.say("hello")
+        told = await answered(call)
+        assert told == ("sound" if stand_in else code)
+        assert time.monotonic() - begun < (1 if after == "30" else MOST_S)
+
+
+async def test_a_host_that_accepts_and_says_nothing(tmp_path: Path) -> None:
+    async with deaf() as host, relay(host, tmp_path, upstream__connect_ms=CONNECT_MS) as url:
+        begun = time.monotonic()
+        error, code, _ = await without_session(url)
+        assert (error["code"], code) == ("upstream_unreachable", 1011)
+        assert time.monotonic() - begun < MOST_S
+        call = Relayed(host, tmp_path, stand_in=True, upstream__connect_ms=CONNECT_MS)
+        try:
+            begun = time.monotonic()
+            call.say("hello")
+            assert await answered(call) == "sound"
+            assert time.monotonic() - begun < MOST_S
+        finally:
+            await call.close()
+
+
+@pytest.mark.parametrize("stand_in", [False, True])
+async def test_an_upstream_that_dies_in_the_middle_of_an_answer_and_does_not_come_back(
+    tmp_path: Path, stand_in: bool
+) -> None:
+    async with relayed(tmp_path, stand_in=stand_in, upstream__connect_ms=CONNECT_MS) as (call, upstream):
+        upstream.plans.append(("response.content_part.added", "abort"))
+        upstream.refusals_later.extend([(503, b"", {})] * 50)
+        call.say("hello")
+        assert await answered(call) == "upstream_closed"
+        call.client.events.clear()
+        begun = time.monotonic()
+        call.say("still there?")
+        assert await answered(call) == ("sound" if stand_in else "upstream_unavailable")
+        assert time.monotonic() - begun < MOST_S
+
+
+class Mute:
+    """A socket of an upstream that has just said its last word."""
+
+    heard_anything = True
+    pinged_s: float | None = None
+
+    def ping(self) -> None:
+        self.pinged_s = asyncio.get_running_loop().time()
+
+    def abort(self) -> None:
+        """Nothing to leave."""
+
+    close = abort
+
+
+@pytest.mark.parametrize("after_ms", [0, 1, 749, 750, 1499])
+def test_a_link_on_which_nothing_comes_is_pinged_and_given_up_before_the_time_for_silence_is_over(
+    after_ms: int,
+) -> None:
+    """Whenever the last word came: right before it was looked, or right after."""
+
+    async def go() -> None:
+        loop = asyncio.get_running_loop()
+        lost: list[tuple[float, Signal]] = []
+        route = Route("", cast(Any, None), 50, 4500, 1)
+        link = Link("link_1", "ws://nowhere", route, "", lambda signal: lost.append((loop.time(), signal)))
+        link._dialling.cancel()
+        socket = Mute()
+        link._opened(cast(UpstreamSocket, socket))
+        await asyncio.sleep(after_ms / 1000)
+        socket.heard_anything = True
+        last_s = loop.time()
+        await asyncio.sleep(10)
+        ((at_s, signal),) = lost
+        assert isinstance(signal, LinkLost)
+        assert signal.failure.code == "upstream_silent"
+        assert 4.5 * (CHECKS - 2) / CHECKS <= at_s - last_s <= 4.5
+        # It has more than two seconds to answer.
+        assert socket.pinged_s is not None
+        assert at_s - socket.pinged_s >= 2
+        await link.close()
+
+    clock.run(go())
