@@ -792,6 +792,25 @@ def test_an_address_must_be_http() -> None:
         ChatModel("localhost:8080/v1", "small")
 
 
+async def test_a_key_is_sent_without_what_stands_around_it() -> None:
+    async with endpoint(GOOD) as (played, url):
+        await chunks(url, Prompt(PROMPT.messages, effort="low"), key=" sk-1\n")
+    assert "authorization: Bearer sk-1\r\n" in played.heads[0]
+    assert played.bodies[0]["reasoning_effort"] == "low"
+
+
+@pytest.mark.parametrize("key", ["\u201csk-1\u201d", "sk\n1", "sk\x001"])
+def test_a_key_that_cannot_be_one(key: str) -> None:
+    with pytest.raises(EngineError, match="the key of the language model has a character") as caught:
+        ChatModel("http://127.0.0.1/v1", "small", key)
+    assert key not in str(caught.value)
+
+
+async def test_a_stream_that_just_ends_was_an_answer() -> None:
+    async with endpoint([head(), delta({"content": "One"})]) as (_, url):
+        assert await chunks(url) == [ModelText("One"), ModelStop("stop")]
+
+
 def test_the_name_does_not_show_credentials() -> None:
     assert ChatModel("http://me:word@models.example:81/v1", "small", KEY).name == "small at models.example:81"
 

@@ -60,6 +60,9 @@ class Remote:
         self._bare = not parts.path.strip("/")
         self.host = parts.hostname + (f":{parts.port}" if parts.port else "")
         self._noun = noun
+        key = (key or "").strip()  # a file that it came from ends with a line break
+        if not (key.isascii() and key.isprintable()):
+            raise EngineError(stage, f"the key of {noun} has a character that no key has: copy it once more")
         self._authorization, self._secrets = _credentials(key, userinfo)
         self._secrets += tuple(value for name, value in parse_qsl(parts.query) if _SECRET.search(name))
         self._loopback = is_loopback(parts.hostname)
