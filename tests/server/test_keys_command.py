@@ -91,6 +91,14 @@ def test_what_cannot_be_done_is_one_line(tmp_path: Path) -> None:
     assert (broken.code, broken.err.count("\n")) == (1, 1)
 
 
+def test_the_first_key_makes_the_folder_for_its_owner_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "data"
+    made = keys(folder, "create")
+    assert made.code == 0
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert (folder / "api_keys.json").stat().st_mode & 0o777 == 0o600
+
+
 def test_the_id_may_stand_behind_the_flags(tmp_path: Path) -> None:
     key_id = keys(tmp_path, "create").err.split(":")[0]
     assert main(["keys", "revoke", "--data-dir", str(tmp_path), key_id]) == 0
