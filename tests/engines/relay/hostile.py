@@ -323,6 +323,7 @@ class Session:
         used = USED | {"output_token_details": {"text_tokens": 2, "audio_tokens": 0}}
         ended_response = {**response, "status": "completed", "output": [ended], "usage": used}
         await self.send("response.done", "response.done", response=ended_response)
+        await self.send("", "rate_limits.updated", rate_limits=[])
 
     async def _respond(self) -> None:
         response = self._response()

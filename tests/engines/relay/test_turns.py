@@ -277,6 +277,41 @@ async def test_an_answer_after_a_tool_is_asked_of_the_next_upstream_where_the_li
         assert told(upstream, 1).count("response.create") == 1
 
 
+@pytest.mark.parametrize("approve", [True, False])
+async def test_a_yes_that_comes_after_the_upstream_session_has_changed_still_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, approve: bool
+) -> None:
+    asked: list[McpEffect] = []
+    async with relayed(tmp_path) as (call, upstream):
+        await front_tool(call, asked, monkeypatch, approval="always")
+        call.say("call them")
+        (request,) = (await call.until("response.done"))["response"]["output"]
+        assert request["type"] == "mcp_approval_request"
+        call.grow_old()
+        await call.until("session.updated", 2)
+        await upstream.until(lambda: call.mirror.up.state == "live")
+        answer = {"type": "mcp_approval_response", "approval_request_id": request["id"], "approve": approve}
+        call.send("conversation.item.create", item=answer)
+        if approve:
+            await upstream.until(lambda: isinstance(asked[-1], CallTool))
+            made = asked[-1]
+            assert isinstance(made, CallTool)
+            call.grow_old()  # Not as long as the tool is used.
+            await upstream.until(lambda: bool(call.mirror.up.successor) and call.mirror._handover._greeted)
+            call.call.emit(ToolAnswered(made.call, "booked"))
+        done = await call.until("response.done", 3 if approve else 2)
+        assert done["response"]["status"] == "completed"
+        # The one that there is now has never called anything: it is told in words.
+        told_ = [event["item"] for event in upstream.seen[1] if event["type"] == "conversation.item.create"]
+        assert {item["type"] for item in told_} == {"message"}
+        outcome = "booked]" if approve else "The call was not allowed.]"
+        assert (
+            told_[-1]["content"][0]["text"]
+            == f'[The tool book was called with {{"seat": 4}} and returned: {outcome}'
+        )
+        assert not call.client.of_type("error")
+
+
 def test_no_more_turns_are_waited_for_than_there_can_be() -> None:
     turns = Turns()
     for number in range(MOST + 1):

@@ -79,5 +79,10 @@ def _part(part: Any, item_id: str, place: int, kept: Kept) -> Any:
 def _told(item: McpCallItem) -> Item:
     """A tool that was used here, in words: the other session has never heard of it."""
     result = item.output if item.error is None else item.error.message
-    text = f"[The tool {item.name} was called with {item.arguments} and returned: {result or 'nothing'}]"
+    text = in_words(item.name, item.arguments, result)
     return MessageItem(id=item.id, role="system", content=[InputText(text=text)])
+
+
+def in_words(name: str, arguments: str, result: str | None) -> str:
+    """A call for an upstream session that has not made it."""
+    return f"[The tool {name} was called with {arguments} and returned: {result or 'nothing'}]"

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from vivavoce.engines.relay.carrying import in_words
 from vivavoce.engines.relay.following import Following, Output
 from vivavoce.engines.relay.known import Known
 from vivavoce.protocol import server_events as se
@@ -90,12 +91,13 @@ class Seat:
 
 @dataclass(slots=True)
 class Hidden:
-    """A function call of the upstream that clients do not see: the tool it means, and what stands in its place."""
+    """A function call of the upstream that clients do not see: the tool it means, what stands in its place, and the call once it is whole."""
 
     response_id: str
     index: int
     tool: RemoteTool
     seat: Seat | None = None
+    call: FunctionCallItem | None = None
 
 
 @dataclass(slots=True)
@@ -133,6 +135,8 @@ class FrontTools:
         self._asked: dict[str, str] = {}
         """Requests for a yes, and the upstream's call behind each."""
         self._results: dict[str, Results] = {}
+        self._strangers: dict[str, FunctionCallItem] = {}
+        """Calls of an upstream session that is not there any more, by its names of them: the one that is has never made them."""
         self._config: ResponseConfig | None = None
 
     # --- what the upstream is offered -----------------------------------------------------------------------------------
@@ -203,6 +207,7 @@ class FrontTools:
         if following is None or self._config is None:
             return
         hidden.seat = seat = Seat(self._outbox, self._known, following, hidden.index, self._config)
+        hidden.call = call
         results = self._results.setdefault(hidden.response_id, Results())
         shown: Any = seat  # As far as a call needs it, a seat is a response.
         if hidden.tool.needs_approval:
@@ -229,6 +234,28 @@ class FrontTools:
         if pending.alone is not None:
             pending.alone.end("finish", Usage())
         return pending.response_id
+
+    def begin_again(self) -> None:
+        """Another upstream session is told the conversation, and what was called in words."""
+        calls = (hidden.call for hidden in self._hidden.values())
+        self._strangers |= {call.call_id: call for call in calls if call is not None}
+        self._hidden.clear()
+
+    @property
+    def calling(self) -> bool:
+        """Whether a tool has been called that has not returned yet."""
+        return bool(self._pending)
+
+    def told(self, call_id: str, output: str) -> dict[str, Any]:
+        """The item by which the upstream hears what a call has returned."""
+        item_id = self._outbox.new_id("item")
+        self.unseen.add(item_id)
+        call = self._strangers.get(call_id)
+        if call is not None:
+            text = in_words(call.name, call.arguments, output)
+            content = [{"type": "input_text", "text": text}]
+            return {"id": item_id, "type": "message", "role": "system", "content": content}
+        return {"id": item_id, "type": "function_call_output", "call_id": call_id, "output": output}
 
     def results(self, response_id: str) -> Results | None:
         """What the upstream is to hear after a response; once."""

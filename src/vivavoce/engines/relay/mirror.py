@@ -342,6 +342,7 @@ class Mirror:
     def _go_on(self, now_ms: int) -> None:
         """Another upstream session counts now: make it like the one before, ahead of whatever clients say next."""
         self.input.begin_again()
+        self.front.begin_again()
         self.up.ask("session.update", now_ms, session=as_update(self.config, self.up.raw))
         self._carry_over(now_ms)
 
@@ -373,6 +374,7 @@ class Mirror:
         return not (
             self.known.running
             or self.known.turns
+            or self.front.calling
             or self.answering.owed is not None
             or self.up.asked.outstanding(responses=True)
             or self.input.unheard(self.config)

@@ -56,10 +56,7 @@ class ToolRounds:
         if results is None:
             return
         for call_id, output in results.outputs:
-            item_id = self._outbox.new_id("item")
-            self._front.unseen.add(item_id)
-            item = {"id": item_id, "type": "function_call_output", "call_id": call_id, "output": output}
-            self._up.ask("conversation.item.create", now_ms, item=item)
+            self._up.ask("conversation.item.create", now_ms, item=self._front.told(call_id, output))
         if results.outputs and results.goes_on and completed and self._front.may_go_on():
             self._said_since = False
             self._answering.owe(None, now_ms)
