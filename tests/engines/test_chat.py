@@ -579,7 +579,12 @@ async def test_a_stream_behind_a_byte_order_mark() -> None:
 
 
 @pytest.mark.parametrize(
-    "last", [[delta({"content": "One"}, "stop"), DONE], [delta({"content": "One"}, "stop") + DONE]]
+    "last",
+    [
+        [delta({"content": "One"}, "stop"), DONE],
+        [delta({"content": "One"}, "stop") + DONE],
+        [delta({"content": "One"}), DONE],
+    ],
 )
 async def test_nobody_waits_for_a_server_that_says_it_is_done_and_holds_the_line(last: list[bytes]) -> None:
     async with (

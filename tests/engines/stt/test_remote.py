@@ -281,6 +281,26 @@ async def test_what_was_read_at_a_pause_stands_where_nothing_was_said_since() ->
         await stt.close()
 
 
+async def test_a_reading_that_is_under_way_when_the_turn_ends_is_waited_for() -> None:
+    hold = asyncio.Event()
+    async with endpoint([hold, *text("one")]) as (played, url):
+        stt = transcriber(url)
+        listener = stt.open()
+        utterance = listener.begin(lambda text: None)
+        for clip in (tone(400), silence(200)):
+            utterance.feed(clip)
+        peeking = asyncio.create_task(utterance.peek())
+        await asyncio.wait_for(played.asked.wait(), 5)
+        utterance.feed(silence(300))
+        finishing = asyncio.create_task(utterance.finish())
+        await asyncio.sleep(0)
+        hold.set()
+        assert await asyncio.gather(peeking, finishing) == ["one", "one"]
+        listener.close()
+        await stt.close()
+    assert len(played.raw) == 1
+
+
 async def test_too_little_to_be_a_word_is_not_asked_about() -> None:
     async with endpoint() as (played, url):
         assert await said(transcriber(url), tone(60)) == ("", [])
