@@ -24,6 +24,8 @@ log = logging.getLogger("vivavoce.cascade")
 
 _RETRYABLE = frozenset({408, 409, 425, 429})
 _ERROR_BODY_BYTES = 64_000
+_KEPT = 100
+"""So many calls at once find a connection; those beyond it make one for each request."""
 _KEPT_S = 300.0
 """How long a connection may lie idle before we close it; most servers close it long before."""
 FRESH_S = 4.0
@@ -148,7 +150,7 @@ class Remote:
                 # Deadlines are kept here, per token and not per read.
                 timeout=httpx.Timeout(None, connect=CONNECT_S),
                 limits=httpx.Limits(
-                    max_connections=None, max_keepalive_connections=20, keepalive_expiry=_KEPT_S
+                    max_connections=None, max_keepalive_connections=_KEPT, keepalive_expiry=_KEPT_S
                 ),
                 trust_env=not self._loopback,
             )

@@ -250,24 +250,16 @@ class RemoteUtterance:
     async def _read(self) -> Reading:
         if self._recording.duration_ms < SHORTEST_MS:
             return Reading("")
-        if self._reading is None or self._reading_failed or not self._recording.quiet_since(self._read_until):
-            if self._reading is not None:
-                self._reading.cancel()
+        standing = self._reading
+        if standing is None or _failed(standing) or not self._recording.quiet_since(self._read_until):
+            if standing is not None:
+                standing.cancel()
             self._read_until = self._recording.samples
             reading = self._transcriber.read(self._recording.wav(), self._hints, self._on_partial)
             self._reading = asyncio.create_task(reading)
             # Nobody may be waiting for it any more when it fails.
             self._reading.add_done_callback(lambda done: done.cancelled() or done.exception())
         return await self._outcome(self._reading)
-
-    @property
-    def _reading_failed(self) -> bool:
-        reading = self._reading
-        return (
-            reading is not None
-            and reading.done()
-            and (reading.cancelled() or reading.exception() is not None)
-        )
 
     async def _outcome(self, reading: asyncio.Task[Reading]) -> Reading:
         try:
@@ -276,3 +268,7 @@ class RemoteUtterance:
             if reading.cancelled() and not self.over:  # A later reading took its place.
                 raise EngineError("stt", "what was read so far is out of date", retryable=True) from None
             raise
+
+
+def _failed(reading: asyncio.Task[Reading]) -> bool:
+    return reading.done() and (reading.cancelled() or reading.exception() is not None)
