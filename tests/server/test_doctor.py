@@ -14,9 +14,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
 
+from tests.engines.relay.rig import relay
 from tests.server.rig import server
 from vivavoce.call.settings import FLAGS, Settings, load_settings
 from vivavoce.cli import main
@@ -270,6 +272,19 @@ async def test_the_upstream_of_a_relay(tmp_path: Path) -> None:
         assert (refused.state, refused.fix) == ("failed", "VIVAVOCE_UPSTREAM_KEY=<its key>")
         assert "sk-canary" not in str(refused)
         assert (await ask(upstream__key="vv_one", upstream__model="llama")).state == "warning"
+
+
+async def test_an_upstream_that_says_why_it_is_not_ready(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        nobody = f"ws://127.0.0.1:{taken.getsockname()[1]}"
+    async with relay(nobody, tmp_path, upstream__connect_ms=50) as url, httpx.AsyncClient() as http:
+        async with asyncio.timeout(10):
+            while (await http.get(f"{url}/readyz")).json()["status"] != "failed":  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        given = settings(tmp_path, engine__kind="relay", upstream__url=url)
+        told = await asyncio.to_thread(found, given, endpoints.upstream)
+        assert told.state == "warning"
+        assert told.found == "it is not ready: The upstream cannot be reached (connection refused)."
 
 
 def test_a_check_that_breaks_hides_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

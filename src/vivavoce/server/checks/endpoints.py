@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from vivavoce.call.relay_settings import OPENAI_HOST
 from vivavoce.call.settings import Settings
 from vivavoce.call.stage_settings import BUILT_IN
 from vivavoce.server.checks.finding import Finding
@@ -59,7 +60,11 @@ def upstream(settings: Settings) -> Iterator[Finding]:
     if given.key and url.startswith("ws:") and not is_loopback(urlsplit(url).hostname or ""):
         said = "the key and every voice go there in the clear"
         yield Finding("upstream", "warning", said, "VIVAVOCE_UPSTREAM_URL=wss://...")
-    yield _ask(Asked("upstream", "upstream.", url, given.model or "gpt-realtime-2", given.key))
+    found = _ask(Asked("upstream", "upstream.", url, given.model or "gpt-realtime-2", given.key))
+    reason = _unready(url) if found.state == "ok" and urlsplit(url).hostname != OPENAI_HOST else None
+    if reason is not None:
+        found = Finding("upstream", "warning", f"it is not ready: {reason}", "see what runs there")
+    yield found
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +121,20 @@ def _ask(asked: Asked) -> Finding:
         said = f"{url} does not list {asked.model}; it has {', '.join(names[:5])}"
         return Finding(noun, "warning", said, f"{asked.variable}MODEL=<one of them>")
     return Finding(noun, "ok", f"{asked.model} at {url}")
+
+
+def _unready(url: str) -> str | None:
+    """Why a server of our own kind says that it cannot answer, such as that it relays back to this one; None from any other."""
+    import httpx
+
+    parts = urlsplit(url)
+    scheme = "https" if parts.scheme == "wss" else "http"
+    try:
+        answer = httpx.get(f"{scheme}://{parts.netloc.rpartition('@')[2]}/readyz", timeout=TIMEOUT_S)
+        told = answer.json()
+        return str(told["reason"]) if told["status"] == "failed" else None
+    except (httpx.HTTPError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _listed(answer: Any) -> list[str]:
