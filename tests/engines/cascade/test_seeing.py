@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.engines.chatting import DONE, chunks, delta, refusal
 from tests.engines.played import endpoint, head
-from tests.engines.test_chat import DONE, chunks, delta, refusal
 from vivavoce.call.ports import ModelText, Prompt
 from vivavoce.engines.cascade.brain import Brain
 from vivavoce.engines.cascade.seeing import UNSEEN, has_images, sees_images, without_images

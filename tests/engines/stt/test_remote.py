@@ -295,7 +295,7 @@ async def test_a_reading_that_is_under_way_when_the_turn_ends_is_waited_for() ->
         finishing = asyncio.create_task(utterance.finish())
         await asyncio.sleep(0)
         hold.set()
-        assert await asyncio.gather(peeking, finishing) == ["one", "one"]
+        assert (await peeking, await finishing) == ("one", "one")
         listener.close()
         await stt.close()
     assert len(played.raw) == 1

@@ -256,10 +256,10 @@ class RemoteUtterance:
                 standing.cancel()
             self._read_until = self._recording.samples
             reading = self._transcriber.read(self._recording.wav(), self._hints, self._on_partial)
-            self._reading = asyncio.create_task(reading)
+            standing = self._reading = asyncio.create_task(reading)
             # Nobody may be waiting for it any more when it fails.
-            self._reading.add_done_callback(lambda done: done.cancelled() or done.exception())
-        return await self._outcome(self._reading)
+            standing.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return await self._outcome(standing)
 
     async def _outcome(self, reading: asyncio.Task[Reading]) -> Reading:
         try:
