@@ -52,6 +52,8 @@ def status(result: Admitted | Refusal) -> int:
         (KEYS, "vv_one", "http://voice.example:9000", "voice.example:8000", 403),
         (KEYS, "vv_one", "https://evil.example", "voice.example", 403),
         (KEYS, None, "https://voice.example", "voice.example", 401),
+        # A sandboxed frame, and a client that sends an empty Host.
+        (KEYS, "vv_one", "null", "", 403),
         # Listed, or not; with a key even this machine's pages are somebody else's.
         (KEYS, "vv_one", APP, "voice.example", 200),
         (KEYS, "vv_one", APP + ".evil.example", "voice.example", 403),
@@ -175,6 +177,25 @@ def test_secrets_end_with_the_key_that_made_them(tmp_path: Path) -> None:
     assert status(authority.admit(headers(value), secrets=True)) == 200
     store.revoke(record.id)
     assert status(authority.admit(headers(value), secrets=True)) == 401
+
+
+def test_configured_keys_are_good_while_stored_ones_cannot_be_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    _, stored = KeyStore(tmp_path).create("")
+    authority = Authority(settings(tmp_path, KEYS))
+    assert status(authority.admit(headers(stored))) == 200
+    (tmp_path / "api_keys.json").write_text("{")
+    assert status(authority.admit(headers("vv_one"))) == 200
+    assert status(authority.admit(headers(stored))) == 401
+    assert "stored keys are not let in" in caplog.text
+
+
+def test_the_first_secret_makes_the_folder_for_its_owner_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "data"
+    Authority(load_settings({"data_dir": str(folder)}, environ={})).secrets.mint("local", Opening(), 60)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert all(file.stat().st_mode & 0o077 == 0 for file in folder.iterdir())
 
 
 def test_a_secret_is_worth_nothing_while_nobody_can_tell_whether_its_key_is_good(tmp_path: Path) -> None:
