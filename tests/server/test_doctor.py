@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import http.server
 import json
 import os
 import shutil
@@ -19,6 +20,7 @@ import msgspec
 import pytest
 
 from tests.engines.relay.rig import relay
+from tests.http_stand_in import served
 from tests.server.rig import server
 from vivavoce.call.settings import FLAGS, Settings, load_settings
 from vivavoce.cli import main
@@ -351,25 +353,68 @@ def test_a_disk_that_is_nearly_full(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert (finding.state, finding.fix) == ("warning", "make room on that disk")
 
 
-@pytest.mark.parametrize(
-    ("code", "fix"),
-    [(errno.EACCES, "choose one above 1023"), (errno.EADDRNOTAVAIL, "name an address of this machine")],
-)
-def test_a_port_that_cannot_be(code: int, fix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_port_that_is_not_for_everybody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Refused(socket.socket):
         def bind(self, address: object) -> None:
-            raise OSError(code, os.strerror(code))
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     monkeypatch.setattr(socket, "socket", Refused)
-    finding = found(settings(tmp_path), machine.port)
-    assert (finding.state, fix in finding.fix) == ("failed", True)
+    finding = found(settings(tmp_path, server__port=80), machine.port)
+    assert (finding.state, finding.fix) == ("failed", "choose one above 1023: --port NUMBER")
 
 
-def test_more_processes_than_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
-    assert found(settings(tmp_path, server__workers=2), machine.limits).state == "ok"
-    finding = found(settings(tmp_path, server__workers=3), machine.limits)
-    assert (finding.state, finding.fix.startswith("--workers 2:")) == ("warning", True)
+def test_a_server_of_ours_with_tls_is_known(tmp_path: Path) -> None:
+    class Ready(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"status": "draining"}')
+
+        def log_message(self, format: str, *args: object) -> None: ...
+
+    given = settings(tmp_path, tls__kind="self-signed")
+    with served(http.server.HTTPServer(("127.0.0.1", 0), Ready)) as running:
+        running.socket = tls.ready_files(given).context().wrap_socket(running.socket, server_side=True)
+        port = running.server_address[1]
+        finding = found(settings(tmp_path, tls__kind="self-signed", server__port=port), machine.port)
+    assert (finding.state, finding.found) == (
+        "ok",
+        f"{port} on 127.0.0.1: a vivavoce answers there, draining",
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "espeak", "state", "said"),
+    [
+        ("flite", True, "failed", "VIVAVOCE_TTS_KIND=auto"),
+        ("auto", True, "warning", "libflite1"),
+        ("auto", False, "failed", "libflite1"),
+        ("espeak", False, "failed", "libflite1"),
+        ("espeak", True, "ok", ""),
+    ],
+)
+def test_voices(
+    kind: str, espeak: bool, state: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vivavoce.engines.cascade.native_libraries.find_flite", lambda: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object() if espeak else None)
+    finding = found(settings(tmp_path, tts__kind=kind), stages.text_to_speech)
+    assert (finding.state, said in finding.fix) == (state, True)
+
+
+@pytest.mark.parametrize(
+    ("url", "key", "states"),
+    [
+        ("ws://192.0.2.1:9/v1/realtime", "sk-canary", ["warning", "failed"]),
+        ("ws://192.0.2.1:9/v1/realtime", "", ["failed"]),
+        ("wss://192.0.2.1:9/v1/realtime", "sk-canary", ["failed"]),
+        ("ws://127.0.0.1:9/v1/realtime", "sk-canary", ["failed"]),
+    ],
+)
+def test_a_key_that_would_go_in_the_clear(url: str, key: str, states: list[str], tmp_path: Path) -> None:
+    """To an upstream that does not answer either."""
+    given = settings(tmp_path, engine__kind="relay", upstream__url=url, upstream__key=key)
+    assert [finding.state for finding in endpoints.upstream(given)] == states
 
 
 def test_sound_devices_are_named_or_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
