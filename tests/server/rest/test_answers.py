@@ -9,6 +9,7 @@ from tests.engines.cascade.rig import FakeModel
 from vivavoce.call.ports import ModelStop, ModelText, ModelUsage, Prompt
 from vivavoce.server.rest.chat import Completion
 from vivavoce.server.rest.chat_request import ChatRequest
+from vivavoce.server.rest.chat_request import prompt_of as chat_prompt_of
 from vivavoce.server.rest.office import Office
 from vivavoce.server.rest.response_events import Answering
 from vivavoce.server.rest.response_request import ResponseRequest, prompt_of
@@ -61,3 +62,53 @@ async def test_outputs_of_calls_made_at_once_stand_behind_one_message() -> None:
         {"role": "tool", "tool_call_id": "call_two", "content": "two is done"},
         {"role": "tool", "tool_call_id": "call_one", "content": "one is done"},
     ]
+
+
+async def test_tools_are_shown_as_they_were_given() -> None:
+    """By both endpoints in one form, though they take them in two."""
+    office = cast(Office, SimpleNamespace(stages=SimpleNamespace(keywords=(), language="en")))
+    parameters = {"type": "object", "properties": {"id": {"type": "string"}}}
+    find = {"name": "find", "description": "Finds it.", "parameters": parameters}
+    response = ResponseRequest.model_validate(
+        {
+            "model": "m",
+            "input": "",
+            "instructions": "Be brief.",
+            "tools": [{"type": "function", **find}, {"type": "function", "name": "plain"}],
+            "tool_choice": {"type": "function", "name": "find"},
+            "max_output_tokens": 7,
+            "parallel_tool_calls": False,
+        }
+    )
+    chat = ChatRequest.model_validate(
+        {
+            "model": "m",
+            "messages": [{"role": "developer", "content": "Be brief."}],
+            "tools": [
+                {"type": "function", "function": find},
+                {"type": "function", "function": {"name": "plain"}},
+            ],
+            "tool_choice": {"type": "function", "function": {"name": "find"}},
+            "max_completion_tokens": 7,
+            "parallel_tool_calls": False,
+        }
+    )
+    expected = Prompt(
+        messages=({"role": "system", "content": "Be brief."},),
+        tools=(
+            {"type": "function", "function": find},
+            {
+                "type": "function",
+                "function": {
+                    "name": "plain",
+                    "description": "",
+                    "parameters": {"type": "object", "properties": {}},
+                },
+            },
+        ),
+        tool_choice={"type": "function", "function": {"name": "find"}},
+        parallel_tool_calls=False,
+        max_tokens=7,
+    )
+    assert await prompt_of(office, response, ()) == expected
+    assert await chat_prompt_of(office, chat, "local") == expected
