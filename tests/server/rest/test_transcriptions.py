@@ -61,6 +61,8 @@ async def test_every_format_of_the_api_is_read(tmp_path: Path) -> None:
         "stereo.wav": wav(np.repeat(np.frombuffer(TONE, "<i2"), 2).tobytes(), channels=2),
         "odd.wav": wav(TONE, rate_hz=11_025),
         "float.wav": in_format("WAV", "FLOAT"),
+        "8.wav": in_format("WAV", "PCM_U8"),
+        "24.wav": in_format("WAV", "PCM_24"),
         "a.mp3": in_format("MP3", "MPEG_LAYER_III"),
         "a.flac": in_format("FLAC", "PCM_16"),
         "a.ogg": in_format("OGG", "VORBIS"),
