@@ -37,6 +37,8 @@ FIND, LIST = ("find", '{"x":1}'), ("list", '{"x":2}')
         ([piece(0, "a", name="find", arguments='{"x"'), piece(0, "a", name="find", arguments=":1}")], [FIND]),
         ([piece(0, name="find", arguments='{"x"'), piece(0, name="find", arguments=":1}"), piece(0, name="find", arguments="")], [FIND]),
         ([piece(0, "a", arguments='{"x":'), piece(0, name="find", arguments="1}")], [FIND]),
+        ([piece(0, "a", arguments='{"x":1}'), piece(0, name="find")], [FIND]),
+        ([piece(0, name="find"), piece(0, "a", arguments=""), piece(0, "b", name="list", arguments='{"x":2}')], [("find", "{}"), LIST]),
         ([piece(None, "a", name="find", arguments=""), piece(None, "b", name="list", arguments=""), piece(None, "a", arguments='{"x":'),
           piece(None, "b", arguments='{"x":2}'), piece(None, "a", arguments="1}")], [FIND, LIST]),
         ([piece(None, "a", name="find", arguments=""), piece(arguments='{"x":'), piece(arguments="1}"),
@@ -64,7 +66,7 @@ FIND, LIST = ("find", '{"x":1}'), ("list", '{"x":2}')
         ([delta({"content": "[TOOL_CALLS]find{} and more"})], [("", "find{} and more")]),
         ([delta({"content": '<|python_tag|>{"name": "find", "parameters": {"x":1}}<|eom_id|>'})], [FIND]),
     ],
-    ids=["name in pieces", "name that grows", "name again", "name again without id", "name last", "ids alone", "first id alone", "whole",
+    ids=["name in pieces", "name that grows", "name again", "name again without id", "name last", "name behind all", "id behind the name", "ids alone", "first id alone", "whole",
          "by place", "index 0, no id", "empty ids", "one id for all", "empty first", "digits", "flat", "object", "none", "written too",
          "mistral", "mistral new", "mistral cut", "mistral empty", "mistral in part", "late id", "mistral and words", "llama"],
 )  # fmt: skip

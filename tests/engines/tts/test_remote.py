@@ -129,13 +129,28 @@ async def test_sound_of_any_rate_and_kind(kind: str, rate_hz: int) -> None:
 
 
 async def test_fields_that_a_server_refuses_are_left_out_from_then_on() -> None:
-    refusal = answered(b'{"detail": "speed is not supported"}', "application/json", "400 No")
-    async with endpoint(refusal, answered(sound(100), PCM)) as (played, url):
+    refusals = [
+        answered(b'{"detail": "%b is not supported"}' % name, "application/json", status)
+        for name, status in ((b"speed", "400 No"), (b"language", "422 No"))
+    ]
+    async with endpoint(*refusals, answered(sound(100), PCM)) as (played, url):
         tts = voice(url, voice="joe", language="de")
         await spoken(tts, speed=1.2)
         await tts.close()
-    assert [body.get("speed") for body in played.bodies] == [1.2, None]
-    assert [(body["voice"], body["language"]) for body in played.bodies] == [("joe", "de")] * 2
+    assert [body.get("speed") for body in played.bodies] == [1.2, None, None]
+    assert [(body["voice"], body.get("language")) for body in played.bodies] == [("joe", "de")] * 2 + [
+        ("joe", None)
+    ]
+
+
+async def test_a_voice_is_the_sessions_where_the_settings_name_none_for_it() -> None:
+    whole = answered(sound(100), PCM)
+    async with endpoint(whole, whole) as (played, url):
+        for voices in ({}, {"marin": "ann"}):
+            tts = voice(url, voices=voices)
+            await spoken(tts)
+            await tts.close()
+    assert [body["voice"] for body in played.bodies] == ["marin", "ann"]
 
 
 async def test_signs_alone_are_not_asked_for() -> None:
