@@ -19,6 +19,7 @@ from vivavoce.engines.relay.failures import closed
 from vivavoce.engines.relay.legs import FLUSH_MS, LONGEST_WAIT_MS
 from vivavoce.engines.relay.rules import Rules
 from vivavoce.engines.relay.translating import TranslationMirror
+from vivavoce.protocol.client_events import ResponseCreate
 from vivavoce.protocol.server_events import ErrorEvent
 from vivavoce.protocol.session_objects import SessionObject
 from vivavoce.protocol.translation_wire import TRANSLATION
@@ -181,6 +182,33 @@ def test_another_session_goes_on_at_a_pause_and_the_first_one_says_what_it_has_h
     # And it is handed over once more in its time.
     line.passes(60_000)
     assert len(line.up) == 3
+
+
+def test_whoever_left_before_the_greeting_is_not_shown_it_and_whoever_comes_later_is() -> None:
+    line = Line()
+    shown: list[str | None] = []
+    line.machine.attach("beside", 0)
+    line.machine.detached("beside", 0)
+    line.machine.signal(
+        FromUpstream(
+            next(iter(line.up)), b'{"type":"session.created","session":{"object":"realtime.session"}}'
+        ),
+        0,
+    )
+    line.machine.attach("later", 0)
+    for effect in line.machine.drain():
+        if isinstance(effect, Send):
+            shown.append(effect.to)
+            assert effect.frame is not None
+            assert json.loads(effect.frame)["session"]["object"] == "realtime.session"
+    assert shown == ["client", "later"]
+    # What no translation takes is refused by name, to whoever sent it.
+    line.machine.receive(ResponseCreate(), "later", 0)
+    (refused,) = line.machine.drain()
+    assert isinstance(refused, Send)
+    assert refused.to == "later"
+    assert isinstance(refused.event, ErrorEvent)
+    assert "takes only session.update, " in str(refused.event.error.message)
 
 
 def test_whoever_sends_nothing_does_not_speak(line: Line) -> None:

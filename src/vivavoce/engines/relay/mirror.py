@@ -5,7 +5,7 @@ back to whoever sent it; what the upstream says goes to everybody, in its own wo
 a response, what was played) serves to bring things to an end when the upstream cannot, and to go on elsewhere.
 
 It is made of small machines: `Uplink` (which link counts, what was asked of it), `SessionView`, `Input`, `Known` (the conversation, with `Turns`), `Answering`
-(responses), `FrontTools` and `ToolRounds` (MCP), `Handover`. Clients' events are read by asking.py, the upstream's by reading.py.
+(responses), `FrontTools` and `ToolRounds` (MCP), `Handover`. Clients' events are read by asking.py, the upstream's by reading.py and reading_responses.py.
 """
 
 from __future__ import annotations
@@ -23,35 +23,34 @@ from vivavoce.engines.relay import failures
 from vivavoce.engines.relay.answering import Answering
 from vivavoce.engines.relay.asked import Ask, Change
 from vivavoce.engines.relay.asking import HANDLERS
-from vivavoce.engines.relay.carrying import as_created, carried
 from vivavoce.engines.relay.front_tools import FrontTools
+from vivavoce.engines.relay.going_on import go_on, lose
 from vivavoce.engines.relay.handover import Handover
 from vivavoce.engines.relay.input import Input
 from vivavoce.engines.relay.known import Known
-from vivavoce.engines.relay.losing import Onward, blame, end_all, give_words_up
-from vivavoce.engines.relay.reading import end, read
+from vivavoce.engines.relay.losing import give_words_up
+from vivavoce.engines.relay.reading import read
+from vivavoce.engines.relay.reading_responses import end
 from vivavoce.engines.relay.rules import Rules
 from vivavoce.engines.relay.session_view import SessionView
-from vivavoce.engines.relay.showing import as_update, kind_of
-from vivavoce.engines.relay.succeeding import NOBODY, succeed
+from vivavoce.engines.relay.showing import kind_of
 from vivavoce.engines.relay.tool_rounds import ToolRounds
 from vivavoce.engines.relay.uplink import Uplink
 from vivavoce.protocol import client_events as ce
 from vivavoce.protocol import server_events as se
 from vivavoce.protocol.client_events import ClientEvent
-from vivavoce.protocol.encode import to_plain
 from vivavoce.protocol.errors import ClientError
 from vivavoce.protocol.items import InputAudio, InputImage, Item, MessageItem
 from vivavoce.protocol.responses import ErrorDetail
 from vivavoce.protocol.session_objects import SessionObject
 from vivavoce.session.connections import Connections
 from vivavoce.session.deadlines import Deadlines
-from vivavoce.session.effects import Effect, Hangup, Warn
+from vivavoce.session.effects import Effect, Warn
 from vivavoce.session.options import SessionOptions
 from vivavoce.session.outbox import NewId, Outbox
 from vivavoce.session.signals import Signal
 from vivavoce.session.tool_calls import ListingFailed, ToolAnswered, ToolFailed, ToolsListed
-from vivavoce.session.upstream import FailOver, Failure, FromUpstream, LinkLost
+from vivavoce.session.upstream import FromUpstream, LinkLost
 
 
 class Mirror:
@@ -81,8 +80,8 @@ class Mirror:
         self.input = Input(self.outbox, opening.audio.input.format.type, rules.speech_s)
         self.view = SessionView(self.outbox, self.up, opening, {**rules.stated, **(setup or {})})
         self._handover = Handover(self.deadlines, self.up, self._quiet)
-        self._ends_ms = now_ms + options.max_duration_s * 1000
-        self._stand_in: Machine | None = None
+        self.ends_ms = now_ms + options.max_duration_s * 1000
+        self.stand_in: Machine | None = None
         """What goes on once the upstream is lost for good."""
         self.up.begin(opening, now_ms)
         wanted = self._wanted()
@@ -104,24 +103,24 @@ class Mirror:
 
     def attach(self, source: str, now_ms: int, *, returning: bool = False) -> None:
         """Somebody joins; they are shown the session as soon as the upstream has told it."""
-        if self._stand_in is not None:
-            self._stand_in.attach(source, now_ms, returning=returning)
+        if self.stand_in is not None:
+            self.stand_in.attach(source, now_ms, returning=returning)
             return
         self.connections.arrived(source, returning=returning)
         self.view.arrived(source)
 
     def detached(self, source: str, now_ms: int) -> None:
         """Somebody left."""
-        if self._stand_in is not None:
-            self._stand_in.detached(source, now_ms)
+        if self.stand_in is not None:
+            self.stand_in.detached(source, now_ms)
             return
         self.view.left(source)
         self.connections.left(source, self.config, now_ms)
 
     def receive(self, event: ClientEvent, source: str, now_ms: int) -> None:
         """Send a client's event up, once it is in order here."""
-        if self._stand_in is not None:
-            self._stand_in.receive(event, source, now_ms)
+        if self.stand_in is not None:
+            self.stand_in.receive(event, source, now_ms)
             return
         try:
             HANDLERS[type(event)](self, event, source, now_ms)
@@ -134,12 +133,12 @@ class Mirror:
 
     def read_audio(self, event: ce.InputAudioBufferAppend) -> Clip:
         """The sound in an append event. Raises ClientError (param `audio`)."""
-        return self.input.read(event) if self._stand_in is None else self._stand_in.read_audio(event)
+        return self.input.read(event) if self.stand_in is None else self.stand_in.read_audio(event)
 
     def receive_audio(self, clip: Clip, now_ms: int) -> None:
         """Input audio, at most 100 ms a piece."""
-        if self._stand_in is not None:
-            self._stand_in.receive_audio(clip, now_ms)
+        if self.stand_in is not None:
+            self.stand_in.receive_audio(clip, now_ms)
         else:
             self.input.take(clip, self.config)
 
@@ -150,16 +149,16 @@ class Mirror:
                 self.up.last_ms = now_ms
                 wrong = read(self, frame, now_ms)
                 if wrong is not None:
-                    self.lose(failures.garbage(wrong), now_ms)
+                    lose(self, failures.garbage(wrong), now_ms)
             case FromUpstream(link, frame) if link == self.up.successor:
                 if self._handover.said(frame, self.config, now_ms):
-                    self._go_on(now_ms)
+                    go_on(self, now_ms)
             case LinkLost(link, failure) if link == self.up.link:
-                self.lose(failure, now_ms)
+                lose(self, failure, now_ms)
             case LinkLost(link, _) if link == self.up.successor:
                 self._handover.failed(now_ms)
-            case _ if self._stand_in is not None:
-                self._stand_in.signal(signal, now_ms)
+            case _ if self.stand_in is not None:
+                self.stand_in.signal(signal, now_ms)
             case ToolsListed() | ListingFailed():
                 self.rounds.listed(signal, self.config, now_ms)
             case ToolAnswered() | ToolFailed():
@@ -169,22 +168,22 @@ class Mirror:
 
     def tick(self, now_ms: int) -> None:
         """Time has passed: run whatever is due."""
-        if self._stand_in is not None:
-            self._stand_in.tick(now_ms)
+        if self.stand_in is not None:
+            self.stand_in.tick(now_ms)
             return
         for name in self.deadlines.due(now_ms):
             match name:
                 case "upstream":
                     owed = self.up.overdue(now_ms, responses=not self.known.running)
                     if owed is not None:
-                        self.lose(failures.silent(owed, self.rules.silence_ms), now_ms)
+                        lose(self, failures.silent(owed, self.rules.silence_ms), now_ms)
                 case "stall":
                     failure = self.answering.stalled(now_ms)
                     if failure is not None:
-                        self.lose(failure, now_ms)
+                        lose(self, failure, now_ms)
                 case "handover":
                     if self._handover.due(self.config, now_ms):
-                        self._go_on(now_ms)
+                        go_on(self, now_ms)
                 case "expiry_near" | "return":
                     self.connections.due(name)
                 case "expiry":
@@ -193,12 +192,12 @@ class Mirror:
 
     def next_deadline(self) -> int | None:
         """When `tick` is wanted next, in milliseconds."""
-        return self.deadlines.next() if self._stand_in is None else self._stand_in.next_deadline()
+        return self.deadlines.next() if self.stand_in is None else self.stand_in.next_deadline()
 
     def drain(self) -> list[Effect]:
         """Effects since the last drain, in order."""
         effects = self.outbox.drain()
-        return effects if self._stand_in is None else effects + self._stand_in.drain()
+        return effects if self.stand_in is None else effects + self.stand_in.drain()
 
     # --- what the upstream makes of the session -------------------------------------------------------------------------
 
@@ -299,75 +298,6 @@ class Mirror:
         if sound is not None and sound.rate_hz == wire_rate_hz(wire):
             return encode_audio(sound, wire)
         return self.known.kept.image(item_id, place)
-
-    # --- another upstream session, or another engine --------------------------------------------------------------------
-
-    def lose(self, failure: Failure, now_ms: int) -> None:
-        """The link is of no use any more: end what was going on, say why, and go on with another if there is hope."""
-        failure = self.up.objection or failure
-        # An upstream that cannot be reached is not waited for where somebody else can answer.
-        instead = self.rules.stand_in is not None and self.up.state == "dialling"
-        again = self.up.lost(now_ms) and self.up.was_live and failure.passing and not instead
-        self.outbox.put(Warn(f"{failure.code}: {failure.message}"))
-        onward: Onward = (
-            "another link" if again else "nowhere" if self.rules.stand_in is None else "another engine"
-        )
-        end_all(self, failure, onward, now_ms)
-        match onward:
-            case "another link":
-                self.up.begin(self.config, now_ms)
-                self._go_on(now_ms)
-            case "another engine":
-                self._fail_over(now_ms)
-            case "nowhere":
-                self.up.end()
-                blame(self.outbox, failure)
-                self.outbox.put(Hangup(1011, failure.code))
-
-    def _fail_over(self, now_ms: int) -> None:
-        """Another engine goes on with the conversation; clients see that the session has changed, and by what it is answered."""
-        engine = self.rules.stand_in
-        assert engine is not None
-        self.up.end()
-        self.outbox.put(FailOver())
-        self.outbox.put(Warn(f"{engine.names.engine} goes on instead of the upstream"))
-        self.view.answered_by(engine.names)
-        self._stand_in = succeed(self, engine.capabilities, max(1, (self._ends_ms - now_ms) // 1000), now_ms)
-        for source in self.view.unseen:
-            self._stand_in.attach(source, now_ms)
-        if self.up.was_live:
-            self.outbox.send(se.SessionUpdated, session=self.config)
-        self._ask_again(now_ms)
-
-    def _go_on(self, now_ms: int) -> None:
-        """Another upstream session counts now: make it like the one before, ahead of whatever clients say next."""
-        self.input.begin_again()
-        self.front.begin_again()
-        self.up.ask("session.update", now_ms, session=as_update(self.config, self.up.raw))
-        self._carry_over(now_ms)
-
-    def _carry_over(self, now_ms: int) -> None:
-        """Another upstream session: tell it the conversation, and what was asked of the one before."""
-        if isinstance(
-            self.config, SessionObject
-        ):  # A transcription session remembers nothing and takes no items.
-            for item in carried(self.known.conversation, self.kept):
-                self.up.carried.add(item.id)
-                self.up.ask("conversation.item.create", now_ms, item=as_created(to_plain(item)))
-        self._ask_again(now_ms)
-
-    def _ask_again(self, now_ms: int) -> None:
-        asks, self.up.repeat = self.up.repeat, []
-        for ask in asks:
-            if ask.event is not None and ask.source is not None:
-                self.receive(ask.event, ask.source, now_ms)
-        if self.answering.owed is None or any(ask.kind == "response.create" for ask in asks):
-            return
-        if self._stand_in is None:
-            self.up.ask("response.create", now_ms)
-        else:
-            self.answering.settled()
-            self._stand_in.receive(ce.ResponseCreate(), self.connections.primary or NOBODY, now_ms)
 
     def _quiet(self, now_ms: int) -> bool:
         """Nobody speaks, nothing is owed, and nothing that was said is still to be played."""

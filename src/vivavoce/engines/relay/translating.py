@@ -212,7 +212,6 @@ class TranslationMirror:
         self.deadlines.clear("upstream")
         for source in self._unseen:
             self._show(session, source)
-        self._unseen = []
 
     def _updated(self, session: Any) -> None:
         if not isinstance(session, dict):
