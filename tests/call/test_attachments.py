@@ -212,6 +212,23 @@ def test_a_client_back_before_the_server_noticed_takes_its_own_place() -> None:
     run(main())
 
 
+def test_a_sideband_does_not_take_the_place_of_a_client_that_is_away() -> None:
+    async def main() -> None:
+        line = Phone(scripted())
+        line.send("session.update", session=COMES_BACK)
+        line.drop()
+        side = line.join("side")
+        again = line.come_back()
+        assert side.closed is None
+        line.drop("side")
+        await asyncio.sleep(60)
+        assert not line.call.closed.done()
+        assert again.closed is None
+        await line.close()
+
+    run(main())
+
+
 def test_whoever_comes_back_in_another_dialect_is_told_only_the_session(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
