@@ -35,7 +35,8 @@ from vivavoce.call.ports import (
 )
 from vivavoce.engines.cascade.call import CascadeCall
 from vivavoce.engines.cascade.messages import SILENT_CALLER
-from vivavoce.engines.cascade.meter import Meter
+from vivavoce.engines.cascade.meter import Meter, metered
+from vivavoce.engines.cascade.second_choice import ANSWERED_BY
 from vivavoce.protocol.errors import EngineError
 from vivavoce.protocol.responses import LogProb
 from vivavoce.protocol.session_objects import AudioConfig, Include, SessionObject, Transcription
@@ -57,6 +58,8 @@ from vivavoce.session.signals import (
     PreambleOver,
     Prepared,
     ResponseFinished,
+    Signal,
+    StageUsed,
     TextDelta,
     TokenUsage,
     ToolCall,
@@ -399,6 +402,20 @@ async def test_a_reading_that_was_made_at_a_pause_tells_how_long_it_took() -> No
         await bench.settle()
     assert bench.used[0].took_ms == 250
     assert bench.used[1].took_ms < 250
+
+
+async def test_a_second_choice_has_done_its_own_work_alone() -> None:
+    told: list[StageUsed] = []
+
+    def emit(signal: Signal) -> None:
+        assert isinstance(signal, StageUsed)
+        told.append(signal)
+
+    with metered(emit, "gen_1", "llm", "first"):
+        ANSWERED_BY.set("second")
+    with metered(emit, "gen_1", "tts", "voice"):
+        pass
+    assert [one.name for one in told] == ["second", "voice"]
 
 
 async def test_a_model_that_wants_silence_gets_it() -> None:

@@ -34,6 +34,7 @@ def pieces(text: str, size: int, *, thinking: bool = False) -> list[Piece]:
         ("<think>hm, 2 < 3</think>\n\nIt is four.", [Words("It is four.")]),
         ("<thinking>a</thinking><think>b</think>Yes.", [Words("Yes.")]),
         ("Well. <think>aside</think>Yes.", [Words("Well. Yes.")]),
+        ("Well.<think>aside</think> Yes.", [Words("Well. Yes.")]),
         ("[THINK]a[/THINK]Oui.", [Words("Oui.")]),
         ("<think>never ends", []),
         ("<think>İİİ</THINK>İyi günler. <SILENT/>", [Words("İyi günler. "), Control("silent")]),

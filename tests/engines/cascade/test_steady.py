@@ -96,7 +96,10 @@ async def test_names_and_arguments_are_repaired(name: str, arguments: str) -> No
     [
         (ModelToolCall(0, "get_order", '{"id": "A10'), "get_order"),
         (ModelToolCall(0, "fly", "{}"), "get_order, list"),
-        (ModelToolCall(0, "", "what?"), "one JSON object"),
+        (
+            ModelToolCall(0, "", "what?"),
+            "the tool you meant could not be read: its arguments must be one JSON object",
+        ),
     ],
 )
 async def test_a_call_that_cannot_be_made_is_asked_for_again_once(call: ModelToolCall, named: str) -> None:

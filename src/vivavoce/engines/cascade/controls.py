@@ -146,7 +146,6 @@ class TagReader:
             yield WrittenCall(inside)
         else:
             self._held = self._held.lstrip() if self._at_start else self._held
-            self._at_start = self._at_start or not self._held
         return True
 
     def _taken(self, rest: str) -> str:

@@ -173,7 +173,7 @@ class _Attempt:
                 call.name = known.get(_plain(call.name), call.name)
             if names and call.name not in names:
                 return UNKNOWN.format(name=call.name, known=", ".join(names))
-        return None if self.said or self.held.strip() or self.mute or self.calls else NO_ANSWER
+        return None if self.said or self.held.strip() or self.calls else NO_ANSWER
 
     def rest(self) -> Iterator[ModelChunk]:
         """What comes behind the text. A call that was cut short is none; of several where one was allowed, the first counts."""
