@@ -86,7 +86,9 @@ class KeyRates:
     def _take(self, requests: int, tokens: int) -> None:
         for name, count in (("requests", requests), ("tokens", tokens)):
             if name in self._buckets:
-                self._buckets[name].left -= count
+                bucket = self._buckets[name]
+                # What is given back may have been filled up meanwhile.
+                bucket.left = min(bucket.limit, bucket.left - count)
 
     def _shown(self) -> RateLimits:
         return [bucket.shown(name) for name, bucket in self._buckets.items()]

@@ -16,6 +16,7 @@ from tests.engines.relay.test_going_on import Relayed, relayed
 from vivavoce.engines.relay.link import CHECKS, Link, Route
 from vivavoce.engines.relay.rules import HELLO_SLACK_MS
 from vivavoce.engines.relay.upstream_socket import UpstreamSocket
+from vivavoce.session.rate_limits import RESERVED_OUTPUT_TOKENS
 from vivavoce.session.signals import Signal
 from vivavoce.session.upstream import LinkLost
 from vivavoce.testing import clock
@@ -156,3 +157,16 @@ def test_a_link_on_which_nothing_comes_is_pinged_and_given_up_before_the_time_fo
         await link.close()
 
     clock.run(go())
+
+
+async def test_what_was_set_aside_for_an_answer_that_failed_is_given_back(tmp_path: Path) -> None:
+    """A client whose limits allow one answer at a time may ask again."""
+    async with relayed(tmp_path, limits__tokens_per_minute=RESERVED_OUTPUT_TOKENS) as (call, upstream):
+        upstream.plans.append(("response.output_audio.delta", "abort"))
+        call.say("hello")
+        assert (await call.until("response.done"))["response"]["status"] == "failed"
+        (limit,) = (await call.until("rate_limits.updated"))["rate_limits"]
+        assert (limit["name"], limit["remaining"]) == ("tokens", RESERVED_OUTPUT_TOKENS)
+        call.say("and now?")
+        assert (await call.until("response.done", 2))["response"]["status"] == "completed"
+        assert not call.client.of_type("error")

@@ -51,7 +51,7 @@ def end_all(mirror: Mirror, failure: Failure, onward: Onward, now_ms: int) -> No
 def _end_questions(mirror: Mirror, failure: Failure, onward: Onward, now_ms: int) -> bool:
     never_sent = onward == "another engine" and mirror.up.state == "dialling"
     repeated = UNSENT if never_sent else REPEATED
-    kept: list[Ask] = mirror.up.repeat if onward != "nowhere" else []
+    kept: list[Ask] = []
     told = False
     for ask in mirror.up.asked.take_all():
         if ask.kind == "response.create":
