@@ -14,6 +14,7 @@ import numpy as np
 import pybase64
 import pytest
 
+from tests.ports import free_port
 from tests.proofs import Proof
 from tests.server.rig import ANSWER, Talk, openai_client, server
 from vivavoce.call.settings import load_settings
@@ -75,6 +76,16 @@ async def test_a_second_choice_answers_when_the_other_server_is_gone(tmp_path: P
         done = await talk.until("response.done")
     assert done["response"]["status"] == "completed", done["response"]["status_details"]
     assert talk.of_type("response.output_audio.delta")
+
+
+async def test_a_turn_that_nobody_can_hear_ends_and_says_why(tmp_path: Path) -> None:
+    """Its sound comes at once, so that the turn is over before anybody has looked at its pause."""
+    deaf = {"stt.url": f"http://127.0.0.1:{free_port()}/v1", "stt.model": "m"}
+    async with served(tmp_path, deaf) as url, openai_client(url) as talk:
+        await speak(talk)
+        done = await talk.until("response.done")
+    assert done["response"]["status"] == "failed"
+    assert done["response"]["status_details"]["error"]["code"] == "stt_failed"
 
 
 @pytest.mark.skipif(find_flite() is None, reason="needs libflite for the caller's voice")
