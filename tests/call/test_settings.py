@@ -37,6 +37,15 @@ def test_the_file_in_the_working_folder_is_read(page: Path, monkeypatch: pytest.
     assert load_settings(environ={}) == Settings()
 
 
+def test_what_is_wrong_in_the_file_of_the_working_folder_is_named_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "vivavoce.toml").write_text('[server]\nport = "high"\n')
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SettingsError, match=r"^vivavoce\.toml: server\.port: "):
+        load_settings(environ={})
+
+
 def test_every_key_has_one_variable() -> None:
     names = variables()
     assert names["VIVAVOCE_LLM__URL"] == "llm.url"
