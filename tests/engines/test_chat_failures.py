@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from typing import Any
 
 import pytest
@@ -211,6 +212,13 @@ async def test_a_page_of_something_in_between_is_told_by_its_title() -> None:
     for page, told in zip(pages, ("502 Bad Gateway", "No route"), strict=True):
         async with endpoint([head("502 Bad", "text/html"), page]) as (_, url):
             assert str(await failure(url)).endswith(f"answered 502: {told}")
+
+
+async def test_no_page_takes_long() -> None:
+    began = time.process_time()
+    async with endpoint([head("502 Bad", "text/html"), b"<script" * 9000]) as (_, url):
+        assert "answered 502" in str(await failure(url))
+    assert time.process_time() - began < 1
 
 
 async def test_an_address_that_moved_is_told() -> None:

@@ -166,6 +166,8 @@ async def test_json_is_an_answer_where_it_calls_nothing() -> None:
     assert await asked(Model([list(answer)]), prompt=Prompt(PROMPT.messages)) == answer
     behind = [ModelText("Like so: "), *answer]
     assert await asked(Model([list(behind)])) == behind
+    long: list[ModelChunk | EngineError] = [ModelText("{" + "x" * 8000), ModelText("y"), STOP]
+    assert await asked(Model([list(long)])) == long
     silent: list[ModelChunk | EngineError] = [ModelText("{"), ModelControl("silent"), STOP]
     assert await asked(Model([list(silent)])) == silent
 

@@ -34,6 +34,8 @@ _WARM_UP_S = 5.0
 CONNECT_S = 3.0
 """A host that does not even take the connection costs a caller no more than this, whatever time its answers may take."""
 _NOT_THERE = frozenset({404, 405})
+_PAGE_CHARS = 4000
+"""What an error page has to say stands at its beginning."""
 _TITLE = re.compile(r"<title[^>]*>([^<]*)</title>", re.IGNORECASE)
 _TAGS = re.compile(r"<(script|style).*?</\1>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 _SECRET = re.compile(r"key|token|secret|signature|^sig$|^code$", re.IGNORECASE)
@@ -237,6 +239,7 @@ def _unreached(why: str) -> str:
 
 def _plain(page: str) -> str:
     """What a page says, for what stands between an endpoint and us answers in HTML."""
+    page = page[:_PAGE_CHARS]
     title = _TITLE.search(page)
     text = title[1] if title else _TAGS.sub(" ", page) if page.lstrip().startswith("<") else page
     return " ".join(text.split())[:300]

@@ -38,6 +38,7 @@ UNREADABLE = (
 UNKNOWN = "(There is no tool {name}. There are: {known}. Make the call again, and say nothing else.)"
 _WRITTEN = ("{", "```json")
 """How a call begins that stands in the answer as JSON."""
+_LONGEST_CALL = 8000
 NO_ANSWER = f"(You gave no answer. Answer now, or write {SILENT} if nothing should be said.)"
 
 
@@ -146,7 +147,7 @@ class _Attempt:
         self.held += text
         begun = self.held.lstrip()
         may_be_call = begun.startswith(_WRITTEN) or (begun != "" and "```json".startswith(begun))
-        if self.said or not self.prompt.tools or not may_be_call:
+        if self.said or not self.prompt.tools or not may_be_call or len(begun) > _LONGEST_CALL:
             yield from self._let_go()
 
     def _let_go(self) -> Iterator[ModelChunk]:
