@@ -294,7 +294,7 @@ def test_echoes_are_told_by_their_words(heard: str, said: str, echo: bool) -> No
 
 def test_a_long_echo_of_few_different_words_is_one() -> None:
     said = "and then he said to the man that the man had said it to him and that he had heard it " * 20
-    assert repeats(said, said)
+    assert repeats(said, f"Well, now listen: {said}")
 
 
 # --- dialect and silence ------------------------------------------------------------------------------------------------
