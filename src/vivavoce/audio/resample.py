@@ -51,8 +51,7 @@ class Resampler:
     def flush(self) -> bytes:
         """The rest of the output. The resampler is then as new, ready for another stream."""
         if self._stream is None:
-            self._pushed = self._returned = 0
-            return b""
+            return b""  # Everything has come out already.
         rest = _pcm(self._stream.resample_chunk(np.empty(0, np.float32), last=True))
         missing = (2 * self._pushed * self.to_hz + self.from_hz) // (2 * self.from_hz) - self._returned
         self._stream.clear()
