@@ -256,7 +256,7 @@ def wav(
     return b"RIFF" + struct.pack("<I", 0xFFFFFFFF) + b"WAVE" + chunks + samples
 
 
-ONE = sound(200)
+ONE = sound(200)[:-2]  # a length that divides by nothing
 PEAK = int(np.abs(np.frombuffer(ONE, "<i2").astype(int)).max())
 INFO = b"LIST" + struct.pack("<I", 8000) + b"INFO" * 2000
 FLOATS = (np.frombuffer(ONE, "<i2") / 32768).astype("<f4").tobytes()
@@ -286,7 +286,7 @@ def test_wav_files_as_servers_write_them(body: bytes, length: int, size: int) ->
     reader = SoundReader("audio/wav", 24_000)
     got = b"".join(reader.feed(body[at : at + size]) for at in range(0, len(body), size))
     samples = np.frombuffer(got, "<i2").astype(int)
-    assert len(samples) == length * 24
+    assert len(samples) == length // 200 * 4799
     assert abs(int(np.abs(samples).max()) - PEAK) <= 1
 
 

@@ -13,8 +13,6 @@ _HEADER_BYTES = 4096
 _PACKED = re.compile(r"audio/(?:\w+-)?(mpeg|mp3|ogg|opus|flac|aac|mp4|webm)")
 _SIGNS = {b"ID3": "mp3", b"fLaC": "flac", b"OggS": "ogg"}
 _RAW = re.compile(r"audio/(?:pcm|l16|x-raw|basic|wav)", re.IGNORECASE)
-_UNKNOWN_LENGTHS = frozenset({0, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF})
-"""What stands in the header of a file that is sent while it is made; so does anything close to the last of them."""
 _BEHIND = (b"LIST", b"id3 ", b"ID3 ", b"fact", b"cue ", b"smpl", b"bext", b"iXML", b"JUNK", b"PAD ")
 """What may stand in a file behind its sound."""
 _RATES_HZ = range(4_000, 192_001)
@@ -129,8 +127,8 @@ class SoundReader:
         while at + 8 <= len(held):
             name, size = held[at : at + 4], struct.unpack_from("<I", held, at + 4)[0]
             if name == b"data":
-                unknown = size in _UNKNOWN_LENGTHS or size > 0xFFFF0000
-                self._held, self._left = held[at + 8 :], None if unknown else size
+                # In a file that is sent while it is made this is nothing, or more than ever comes.
+                self._held, self._left = held[at + 8 :], size
                 return True
             if name == b"fmt " and at + 8 + size <= len(held):
                 self._format(held[at + 8 : at + 8 + size])
