@@ -332,6 +332,7 @@ async def test_another_format_is_asked_for_once_more_and_then_named(
     ("body", "kind"),
     [
         (MP3, PCM),
+        (b"\xff\xea\x90\x64" * 400, ""),
         (b"\xff\xfd\x90\x64" * 400, ""),
         (b"\xff\xfb\xf0\x64" * 400, ""),
         (b"\xff\xfb\x9c\x64" * 400, ""),
