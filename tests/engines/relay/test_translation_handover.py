@@ -261,6 +261,8 @@ def test_a_successor_that_does_not_come_about_changes_nothing(line: Line, how: s
         case "greets without a session":
             line.says(1, "session.created")
     assert list(line.up)[1] in line.dropped
+    line.greets(1)  # What a link says that is dropped is nobody's.
+    line.breaks(1)
     line.speaks(1000, loud=False)
     assert line.sent(0) == ["sound"]
     assert line.types() == ["session.created"]
@@ -336,3 +338,12 @@ async def test_through_two_servers(tmp_path: Path) -> None:
             seen.append(json.loads(frame)["type"])
         assert (seen[-1], talk.close_code) == ("session.closed", 1000)
         assert not {"error", "session.created"} & set(seen)
+
+
+def test_a_session_that_is_never_greeted_is_told_so() -> None:
+    line = Line()
+    line.passes(RULES.hello_ms - 1)
+    assert not line.told
+    line.passes(1)
+    assert (line.told, line.over) == ([{"type": "error", "code": "upstream_silent"}], 1011)
+    assert set(line.up) == line.dropped
