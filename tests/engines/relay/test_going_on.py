@@ -362,6 +362,7 @@ async def test_every_answer_is_told_with_what_it_took(
     # What has failed is told when the call is over, at the latest.
     turns = [record.getMessage() for record in caplog.records if record.name == "vivavoce.turns"]
     first, second = (line.partition("; ")[2] for line in turns)
+    assert all(int(ms) < 10_000 for ms in re.findall(r"(\d+) ms", first + second))  # Since it was asked for.
     took = rf"upstream gpt-realtime-2 at {upstream.url.split('/')[2]} \d+ ms \(first \d+ ms\), "
     # 300 words and 100 pieces of sound, 200 of an image and 400 that were cached, and what was said.
     cost = (300 * 4 + 100 * 32 + 200 * 5 + 400 * 0.5 + 2 * 64) / 1_000_000

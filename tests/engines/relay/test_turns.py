@@ -127,6 +127,21 @@ async def test_words_that_do_not_come_any_more_are_told_to_have_failed(tmp_path:
         assert len(call.client.of_type("conversation.item.input_audio_transcription.failed")) == 1
 
 
+async def test_words_that_nobody_tells_any_more_are_told_to_have_failed_before_the_call_ends(
+    tmp_path: Path,
+) -> None:
+    async with relayed(tmp_path) as (call, upstream):
+        upstream.plans.append(("turn words", "abort"))
+        upstream.refusals_later.append((401, b"", {}))
+        await spoken(call, upstream, "turn words", **WRITING)
+        await upstream.until(lambda: call.client.closed is not None)
+        assert [kind for kind in call.client.types() if "failed" in kind or kind == "error"] == [
+            "conversation.item.input_audio_transcription.failed",
+            "error",
+        ]
+        assert call.client.closed == (1011, "upstream_unauthorized")
+
+
 async def test_a_transcription_session_whose_upstream_is_lost_says_whose_words_are_missing(
     tmp_path: Path,
 ) -> None:

@@ -6,19 +6,27 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator
+from itertools import count
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
 import pytest
 
 from tests.engines.relay.rig import relay, without_session
 from tests.engines.relay.test_going_on import Relayed, relayed
 from vivavoce.engines.relay.link import CHECKS, Link, Route
-from vivavoce.engines.relay.rules import HELLO_SLACK_MS
+from vivavoce.engines.relay.mirror import Mirror
+from vivavoce.engines.relay.rules import HELLO_SLACK_MS, Rules
 from vivavoce.engines.relay.upstream_socket import UpstreamSocket
+from vivavoce.protocol.client_events import ResponseCreate
+from vivavoce.protocol.server_events import ErrorEvent
+from vivavoce.protocol.session_objects import SessionObject
+from vivavoce.session.effects import Send
+from vivavoce.session.options import SessionOptions
 from vivavoce.session.rate_limits import RESERVED_OUTPUT_TOKENS
 from vivavoce.session.signals import Signal
-from vivavoce.session.upstream import LinkLost
+from vivavoce.session.upstream import FromUpstream, LinkLost
 from vivavoce.testing import clock
 
 CONNECT_MS = 400
@@ -157,6 +165,37 @@ def test_a_link_on_which_nothing_comes_is_pinged_and_given_up_before_the_time_fo
         await link.close()
 
     clock.run(go())
+
+
+def test_an_answer_asked_for_while_another_goes_on_is_waited_for_from_the_end_of_that() -> None:
+    """In virtual time, without a network: the upstream forgets the second of two requests."""
+    numbers = count()
+    rules = Rules("far", "", 4000, 4500, 30_000, 0, 0, {}, None)
+    opening = SessionObject(id="sess_here", model="m")
+    mirror = Mirror(opening, lambda kind: f"{kind}_{next(numbers)}", SessionOptions(), 0, rules)
+    told: list[str] = []
+
+    def says(name: str, now_ms: int, **fields: Any) -> None:
+        frame = msgspec.json.encode({"type": name, "event_id": "event_far", **fields})
+        mirror.signal(FromUpstream(mirror.up.link, frame), now_ms)
+
+    def until(now_ms: int) -> list[str]:
+        while (due := mirror.next_deadline()) is not None and due <= now_ms:
+            mirror.tick(due)
+        sent = [effect.event for effect in mirror.drain() if isinstance(effect, Send)]
+        return [event.error.code or "" for event in sent if isinstance(event, ErrorEvent)]
+
+    mirror.attach("client", 0)
+    response = {"object": "realtime.response", "id": "resp_1", "status": "in_progress", "output": []}
+    says("session.created", 0, session={"type": "realtime", "model": "m"})
+    mirror.receive(ResponseCreate(), "client", 0)
+    says("response.created", 10, response=response)
+    mirror.receive(ResponseCreate(event_id="second"), "client", 20)
+    told += until(9999)  # As long as one is going on, the other waits for it.
+    says("response.done", 10_000, response={**response, "status": "completed"})
+    told += until(14_499)
+    assert not told
+    assert until(14_500) == ["upstream_silent"]
 
 
 async def test_what_was_set_aside_for_an_answer_that_failed_is_given_back(tmp_path: Path) -> None:
