@@ -132,6 +132,11 @@ def test_it_is_kept_until_it_is_old_or_names_too_little(tmp_path: Path) -> None:
     names = tls.names_for("127.0.0.1")
     day = datetime.timedelta(days=1)
     assert tls.due(files, names, first.not_valid_after_utc - 31 * day) == ""
+    for missing in (files.cert, files.key):
+        kept = missing.read_bytes()
+        missing.unlink()
+        assert tls.due(files, names, first.not_valid_after_utc - 31 * day) == "there is none yet"
+        missing.write_bytes(kept)
     assert tls.due(files, names, first.not_valid_after_utc - 29 * day).startswith("the old one ends on")
     tls.ready_files(settings(tmp_path, server__host="10.1.2.3"))
     assert read(files.cert) != first

@@ -75,9 +75,11 @@ class Shelf:
     def _put(self, entry: Put) -> None:
         """A thing that is larger than all there is room for is not kept."""
         self._drop(entry.owner, entry.name)
+        if len(entry.body) > self._most_bytes:
+            return
         self._entries[entry.owner, entry.name] = entry
         self._bytes += len(entry.body)
-        while self._entries and (len(self._entries) > self._most or self._bytes > self._most_bytes):
+        while len(self._entries) > self._most or self._bytes > self._most_bytes:
             _, oldest = self._entries.popitem(last=False)
             self._bytes -= len(oldest.body)
 
