@@ -121,7 +121,8 @@ async def test_responses_are_kept_until_deleted_and_for_their_key_only(tmp_path:
             assert (await mine.responses.retrieve(made.id)).output_text == ANSWER
             items = await mine.responses.input_items.list(made.id)
             assert items.data[0].model_dump()["content"][0]["text"] == "hello"
-            assert items.first_id == items.last_id == items.data[0].id
+            told = items.to_dict()
+            assert told["first_id"] == told["last_id"] == items.data[0].id
             for client_, name in ((other, made.id), (mine, unkept.id), (mine, "resp_unknown")):
                 with pytest.raises(NotFoundError):
                     await client_.responses.retrieve(name)
