@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from itertools import count
 from pathlib import Path
 from typing import Any, cast
@@ -13,8 +13,11 @@ from typing import Any, cast
 import msgspec
 import pytest
 
+from tests.engines.relay.hostile import Hostile
 from tests.engines.relay.rig import relay, without_session
 from tests.engines.relay.test_going_on import Relayed, relayed
+from tests.proofs import Proof
+from vivavoce.call.relay_settings import UpstreamSettings
 from vivavoce.engines.relay.link import CHECKS, Link, Route
 from vivavoce.engines.relay.mirror import Mirror
 from vivavoce.engines.relay.rules import HELLO_SLACK_MS, Rules
@@ -209,3 +212,52 @@ async def test_what_was_set_aside_for_an_answer_that_failed_is_given_back(tmp_pa
         call.say("and now?")
         assert (await call.until("response.done", 2))["response"]["status"] == "completed"
         assert not call.client.of_type("error")
+
+
+LIMIT_S = 5
+PATIENT = {
+    f"upstream__{name}": getattr(UpstreamSettings(), name)
+    for name in ("connect_ms", "silence_ms", "stall_ms")
+}
+"""The settings as they come."""
+Deed = Callable[[Hostile], None]
+WAYS: dict[str, Deed] = {
+    "refuses": lambda upstream: upstream.refusals.extend([(0, b"", {})] * 500),
+    "401": lambda upstream: upstream.refusals.append((401, b"", {})),
+    "429, 1 s": lambda upstream: upstream.refusals.extend([(429, b"", {"Retry-After": "1"})] * 50),
+    "429, 30 s": lambda upstream: upstream.refusals.extend([(429, b"", {"Retry-After": "30"})] * 50),
+    "503": lambda upstream: upstream.refusals.extend([(503, b"", {})] * 500),
+    "mute when asked": lambda upstream: upstream.plans.append(("response.created", "mute")),
+}
+"""What becomes of an upstream whose session has just begun; all but a mute one hang up first."""
+AT_ONCE = ("401", "429, 30 s")
+"""Nobody waits in these."""
+
+
+async def test_nobody_waits_for_longer_than_five_seconds(proof: Proof, tmp_path: Path) -> None:
+    """Rows of the table in docs/relay.md: from the asking until an error, or until the first sound of another engine."""
+    ways = list(WAYS) if proof.full else list(AT_ONCE)
+    proof.sizes.append(len(ways))
+    for way in ways:
+        waited_s = [await wait(tmp_path, way, stand_in, proof.full) for stand_in in (False, True)]
+        assert max(waited_s) < (1 if way in AT_ONCE else LIMIT_S)
+        proof.result(f"{way}: {waited_s[0]:.1f} s, with failover {waited_s[1]:.1f} s")
+
+
+async def wait(folder: Path, way: str, stand_in: bool, full: bool) -> float:
+    """How long a caller waits who asks in the moment in which that becomes of the upstream, in seconds."""
+    mute = way == "mute when asked"
+    async with relayed(folder, stand_in=stand_in, **(PATIENT if full else {})) as (call, upstream):
+        if mute:
+            WAYS[way](upstream)
+            await call.until("session.created")
+        else:
+            await call.until("session.created")
+            WAYS[way](upstream)
+            await upstream.hang_up_all()
+            await upstream.until(lambda: len(upstream.keys) > 1)
+        begun = time.monotonic()
+        call.say("hello")
+        told = await answered(call)
+        assert told == "sound" if stand_in and not mute else told.startswith("upstream_")
+        return time.monotonic() - begun
