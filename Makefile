@@ -56,7 +56,7 @@ bench: ready-runtime ## the figures of bench/RESULTS.md, measured here
 
 .PHONY: prove
 prove: ready-dev ## the proofs at full size; date, seed and result go to docs/proofs.md
-	@VIVAVOCE_PROOFS=full $(BIN)/python -m pytest -m proof $(ARGS)
+	@VIVAVOCE_PROOFS=full $(BIN)/python -m pytest -m proof --timeout 3600 $(ARGS)
 
 .PHONY: setup
 setup: ready-dev ## only the set-up, with the development packages
