@@ -26,7 +26,7 @@ def repaired(text: str) -> str | None:
     """
     if text.strip() in _NOTHING:
         return "{}"
-    if _is_object(text):
+    if is_object(text):
         return text
     found = _object(text)
     if found is not None:
@@ -40,7 +40,8 @@ def repaired(text: str) -> str | None:
     return None
 
 
-def _is_object(text: str) -> bool:
+def is_object(text: str) -> bool:
+    """Whether a text is a JSON object and nothing else."""
     try:
         return isinstance(json.loads(text), dict)
     except (ValueError, RecursionError):

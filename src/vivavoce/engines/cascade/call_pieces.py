@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from vivavoce.call.ports import ModelToolCall
-from vivavoce.engines.cascade.arguments import repaired
+from vivavoce.engines.cascade.arguments import is_object, repaired
 
 _NAMED = re.compile(r"\s*([\w.-]{1,128})\s*(?:\[ARGS\]|(?=\{))", re.IGNORECASE)
 """What Mistral's models write: the name, and the arguments behind it."""
@@ -47,7 +47,7 @@ class _Call:
         if piece.id and self.id and piece.id != self.id:
             return True
         more, mine = piece.arguments.strip(), self.arguments.strip()
-        if not _is_object(mine):
+        if not is_object(mine):
             return False  # the name comes in pieces, or again with each piece
         return piece.name != self.name or (not piece.id and mine != "{}" and more not in ("", mine))
 
@@ -110,13 +110,6 @@ def index_of(entry: dict[str, Any]) -> int | None:
 def _rest_of(name: str, known: str) -> str:
     """What of a name is new: servers send it once, with every piece, or in pieces."""
     return name[len(known) :] if name.startswith(known) else "" if known.endswith(name) else name
-
-
-def _is_object(text: str) -> bool:
-    try:
-        return isinstance(json.loads(text), dict)
-    except (ValueError, RecursionError):
-        return False
 
 
 def written_calls(text: str) -> list[tuple[str, str]]:
