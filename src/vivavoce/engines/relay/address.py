@@ -22,6 +22,12 @@ class Address:
         """Host and port."""
         return urlsplit(self.url).netloc.rpartition("@")[2]
 
+    @property
+    def _query(self) -> list[tuple[str, str]]:
+        """What is asked with every request: of the address, all that is not about a session."""
+        asked = parse_qsl(urlsplit(self.url).query)
+        return [(name, value) for name, value in asked if name not in ("model", "intent")]
+
     def of(self, kind: Kind, model: str) -> str:
         """The WebSocket's address for a session (protocol reference 1.1)."""
         parts = urlsplit(self.url)
@@ -30,7 +36,7 @@ class Address:
             path = "/v1/realtime"
         elif not path.endswith("/realtime"):
             path += "/realtime"
-        query = [(name, value) for name, value in parse_qsl(parts.query) if name not in ("model", "intent")]
+        query = self._query
         if kind == "transcription":
             query.append(("intent", "transcription"))
         else:
@@ -44,6 +50,5 @@ class Address:
         parts = urlsplit(self.url)
         base = parts.path.rstrip("/").removesuffix("/realtime") or "/v1"
         given, _, asked = path.partition("?")
-        query = [(name, value) for name, value in parse_qsl(parts.query) if name not in ("model", "intent")]
-        query += parse_qsl(asked, keep_blank_values=True)
+        query = self._query + parse_qsl(asked, keep_blank_values=True)
         return urlunsplit((_REST_SCHEMES[parts.scheme], self.host, base + given, urlencode(query), ""))

@@ -30,6 +30,12 @@ def carried(conversation: Conversation, kept: Kept) -> list[Item]:
     return [made for item in conversation.items() if (made := _carry(conversation, item, kept)) is not None]
 
 
+def carries(conversation: Conversation, item_id: str, kept: Kept) -> bool:
+    """Whether an item is among those."""
+    item = conversation.get(item_id)
+    return item is not None and _carry(conversation, item, kept) is not None
+
+
 def as_created(item: dict[str, Any]) -> dict[str, Any]:
     """An item as `conversation.item.create` has it: what nobody has said yet is left out, not said to be empty."""
     made = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from vivavoce.engines.relay.asked import Ask
-from vivavoce.engines.relay.carrying import carried
+from vivavoce.engines.relay.carrying import carries
 from vivavoce.protocol import server_events as se
 from vivavoce.protocol.items import InputAudio, MessageItem
 from vivavoce.protocol.responses import ErrorDetail, TranscriptionErrorDetail
@@ -118,8 +118,7 @@ def _will_be_answered(mirror: Mirror, onward: Onward) -> bool:
     owed = mirror.answering.owed
     if owed is None or onward == "nowhere" or (onward == "another link" and mirror.up.state != "live"):
         return False
-    told = {item.id for item in carried(mirror.known.conversation, mirror.kept)}
-    return owed.turn is None or owed.turn in told
+    return owed.turn is None or carries(mirror.known.conversation, owed.turn, mirror.kept)
 
 
 def blame(outbox: Outbox, failure: Failure, source: str | None = None, event_id: str | None = None) -> None:
