@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from vivavoce.call import via
 from vivavoce.call.admission import DRAINING, Full
 from vivavoce.call.driver import Call
 from vivavoce.call.owner import LOCAL, Owner
 from vivavoce.call.registry import Calls, new_call_id
-from vivavoce.call.settings import Settings
 from vivavoce.protocol.dialects import Dialect, choose_dialect
 from vivavoce.protocol.errors import ClientError
 from vivavoce.protocol.locks import Lock, hold
@@ -95,7 +94,7 @@ class RealtimeEndpoint:
         admitted = self._authority.admit(headers, offered, secrets=True)
         plan = admitted if isinstance(admitted, Refusal) else self._plan(query, admitted)
         if isinstance(plan, Plan):
-            plan = going_round(self._calls.settings, came_by) or replace(plan, via=came_by)
+            plan = going_round(self._calls, came_by) or replace(plan, via=came_by)
         if isinstance(plan, Refusal):
             await plan.answer_handshake(send)
             return
@@ -246,11 +245,10 @@ def plan_of(query: dict[str, list[str]], admitted: Admitted) -> Plan | Refusal:
     return Plan(admitted.owner, asked or named, opening.session, opening.lock)
 
 
-def going_round(settings: Settings, came_by: via.Names) -> Refusal | None:
+def going_round(calls: Calls, came_by: via.Names) -> Refusal | None:
     """A session that this server has relayed already is not relayed once more: it would never end."""
-    relayed = settings.engine.kind == "relay"
-    host = urlsplit(settings.upstream.url).netloc.rpartition("@")[2]
-    why = via.refusal(came_by, settings.relay.name, host) if relayed else None
+    upstream = calls.engine.capabilities.rest
+    why = via.refusal(came_by, calls.settings.relay.name, upstream.host) if upstream is not None else None
     return None if why is None else Refusal(via.STATUS, via.CODE, why, type="server_error")
 
 

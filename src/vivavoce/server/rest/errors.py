@@ -41,24 +41,30 @@ class ApiError(HTTPException):
 
 def of_engine(error: EngineError) -> ApiError:
     """A stage failed: 503 where trying again may help, 500 otherwise."""
-    status = 503 if error.retryable else 500
-    return ApiError(
-        error.message,
-        status=status,
-        code=f"{error.stage}_failed",
-        kind="server_error",
-        retry_after_s=1 if error.retryable else None,
-    )
+    return _failed(error, f"{error.stage}_failed", 500)
 
 
 def of_upstream(error: UpstreamError) -> ApiError:
     """Another server failed: 503 where trying again may help, 502 otherwise."""
+    return _failed(error, error.code, 502)
+
+
+def _failed(error: EngineError | UpstreamError, code: str, for_good: int) -> ApiError:
+    status, retry_after_s = (503, 1) if error.retryable else (for_good, None)
+    return ApiError(error.message, status=status, code=code, kind="server_error", retry_after_s=retry_after_s)
+
+
+def unknown_response(response_id: str) -> ApiError:
+    """A response that this client has not made, or that is not kept any more."""
+    return ApiError(f"Response with id '{response_id}' not found.", status=404)
+
+
+def unknown_previous(response_id: str) -> ApiError:
+    """The same, where one is to be gone on from."""
     return ApiError(
-        error.message,
-        status=503 if error.retryable else 502,
-        code=error.code,
-        kind="server_error",
-        retry_after_s=1 if error.retryable else None,
+        f"Previous response with id '{response_id}' not found.",
+        param="previous_response_id",
+        code="previous_response_not_found",
     )
 
 

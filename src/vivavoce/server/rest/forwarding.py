@@ -19,7 +19,7 @@ from vivavoce.call import via
 from vivavoce.call.ports import RestAnswer, RestQuestion, RestUpstream
 from vivavoce.protocol.errors import UpstreamError
 from vivavoce.server.rest.access import owner
-from vivavoce.server.rest.errors import ApiError
+from vivavoce.server.rest.errors import ApiError, unknown_previous, unknown_response
 from vivavoce.server.rest.kept import Kept
 from vivavoce.server.rest.streaming import Streamed, begin, unless_gone
 
@@ -106,13 +106,7 @@ class Forwarding:
             return True
         if await self._kept.response(whose, response_id) is not None:
             return False
-        if request.method == "POST":
-            raise ApiError(
-                f"Previous response with id '{response_id}' not found.",
-                param="previous_response_id",
-                code="previous_response_not_found",
-            )
-        raise ApiError(f"Response with id '{response_id}' not found.", status=404)
+        raise unknown_previous(response_id) if request.method == "POST" else unknown_response(response_id)
 
     async def _remembering(self, whose: str, answer: RestAnswer) -> AsyncGenerator[bytes, None]:
         """The pieces; whose response it is, is known before anybody has its id."""

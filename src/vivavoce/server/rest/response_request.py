@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from vivavoce.call.ports import Hints, Prompt
 from vivavoce.server.rest.answers import check_choice, joined_instructions, new_id
 from vivavoce.server.rest.chat_request import MAX_TOKENS
-from vivavoce.server.rest.errors import ApiError
+from vivavoce.server.rest.errors import ApiError, unknown_previous
 from vivavoce.server.rest.office import Office
 from vivavoce.server.rest.parts import Part, content_of
 from vivavoce.server.rest.recordings import hints_of
@@ -100,11 +100,7 @@ async def items_of(office: Office, body: ResponseRequest, owner: str) -> tuple[d
     if body.previous_response_id is not None:
         kept = await office.kept.response(owner, body.previous_response_id)
         if kept is None:
-            raise ApiError(
-                f"Previous response with id '{body.previous_response_id}' not found.",
-                param="previous_response_id",
-                code="previous_response_not_found",
-            )
+            raise unknown_previous(body.previous_response_id)
         before = kept.items
     given = body.input
     if isinstance(given, str):

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from vivavoce.server.rest.access import owner
 from vivavoce.server.rest.documents import FAILURES, described, json_and_events
-from vivavoce.server.rest.errors import ApiError
+from vivavoce.server.rest.errors import unknown_response
 from vivavoce.server.rest.kept import KeptResponse
 from vivavoce.server.rest.office import Office
 from vivavoce.server.rest.response_events import Answering
@@ -115,5 +115,5 @@ async def _kept(request: Request, response_id: str) -> KeptResponse:
     office: Office = request.app.state.office
     kept = await office.kept.response(owner(request), response_id)
     if kept is None:
-        raise ApiError(f"Response with id '{response_id}' not found.", status=404)
+        raise unknown_response(response_id)
     return kept
