@@ -203,7 +203,19 @@ async def test_what_goes_up_is_the_request_under_our_key(tmp_path: Path) -> None
     assert head.startswith("post /v1/responses?a=b+c http/1.1\r\n")
     assert f"authorization: bearer {KEY}" in head
     assert "openai-beta: x=1" in head
+    assert "accept-encoding: identity" in head  # Whose response it is is read in the answer as it comes.
     assert all(other not in head for other in ("local", "org_1", "x-stainless", "asyncopenai"))
+
+
+async def test_what_the_upstream_has_deleted_is_not_asked_for_any_more(tmp_path: Path) -> None:
+    async with misbehaving(tmp_path) as (upstream, openai):
+        upstream.answers.append(SAID)
+        made = await ask(openai)
+        upstream.answers.append(telling(200, {"id": made.id, "object": "response", "deleted": True}))
+        await openai.responses.delete(made.id)
+        with pytest.raises(NotFoundError):
+            await openai.responses.retrieve(made.id)
+        assert [head.split()[0] for head in upstream.asked] == ["POST", "DELETE"]
 
 
 async def test_a_refusal_of_our_key_is_told_as_what_it_is_and_no_key_with_it(tmp_path: Path) -> None:
